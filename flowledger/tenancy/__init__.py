@@ -1,0 +1,1 @@
+"""Organisations, memberships, roles, API keys, and the two walls between organisations."""
