@@ -1,0 +1,189 @@
+"""The Celery application: queues, routes, the beat's schedule, shutdown and heartbeats.
+
+Celery carries ticks only; what is to be done stands in the database. `celery -A flowledger worker` takes all queues,
+`-Q outbox` and so on take some: `outbox` (events), `outgoing` (email, webhooks), `sla`, `memory`, `imports`,
+`default`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from celery import Celery, signals
+from celery.schedules import crontab
+from kombu.entity import Exchange, Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowledger.settings")
+
+QUEUES = ("outbox", "outgoing", "sla", "memory", "imports", "default")
+
+app = Celery("flowledger")
+
+
+def _configuration() -> dict[str, Any]:
+    from flowledger.outbox.conf import OutboxSettings
+
+    return {
+        "broker_url": _broker_url(),
+        "broker_connection_retry_on_startup": True,
+        # A broker that is away for a night is no reason to stop trying.
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "socket_connect_timeout": 2,
+            "socket_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "retry_on_timeout": True,
+            # Ticks are not redelivered from here: the database knows what is open.
+            "visibility_timeout": 3600,
+        },
+        "task_ignore_result": True,
+        "task_default_queue": "default",
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call]
+        "task_routes": ROUTES,
+        "task_acks_late": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "timezone": "UTC",
+        # One at a time: a child that is busy must not sit on ticks that an idle one could take.
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "beat_schedule": schedule(OutboxSettings.read().tick_seconds),
+        # In memory: every entry is short or on the clock, so there is nothing to remember over a restart.
+        "beat_scheduler": "celery.beat:Scheduler",
+    }
+
+
+ROUTES = {
+    "flowledger.outbox.tasks.send_outgoing_emails": {"queue": "outgoing"},
+    "flowledger.outbox.tasks.*": {"queue": "outbox"},
+    "flowledger.webhooks.tasks.*": {"queue": "outgoing"},
+    "flowledger.assistants.tasks.*": {"queue": "outgoing"},
+    "workstream.tasks.*sla*": {"queue": "sla"},
+    "memory.tasks.*": {"queue": "memory"},
+    "*.tasks.import_*": {"queue": "imports"},
+}
+
+
+def schedule(tick_seconds: float) -> dict[str, dict[str, Any]]:
+    """The beat's schedule. Every entry expires before the next is due, so that a stalled worker finds no heap."""
+    return {
+        "outbox-drain": {
+            "task": "flowledger.outbox.tasks.drain",
+            "schedule": tick_seconds,
+            "options": {"expires": max(tick_seconds, 1.0)},
+        },
+        "outgoing-emails": {
+            "task": "flowledger.outbox.tasks.send_outgoing_emails",
+            "schedule": 5.0,
+            "options": {"expires": 5.0},
+        },
+        "resume-held-candidates": {
+            "task": "workstream.tasks.resume_held_candidates",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
+        "purge-idempotency-records": {
+            "task": "flowledger.api.tasks.purge_idempotency_records",
+            "schedule": crontab(minute="*/15"),
+            "options": {"expires": 900.0},
+        },
+        "purge-token-families": {
+            "task": "flowledger.api.tasks.purge_token_families",
+            "schedule": crontab(minute="7", hour="3"),
+            "options": {"expires": 3600.0},
+        },
+    }
+
+
+def _broker_url() -> str:
+    """The settings' broker; redis-py's `unix://` is spelled `redis+socket://` by Celery."""
+    from django.conf import settings
+
+    url: str = getattr(settings, "CELERY_BROKER_URL", "") or settings.REDIS_URL
+    if url.startswith("unix://"):
+        return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+    return url
+
+
+# Called when the configuration is first needed: importing this module reads no settings.
+app.add_defaults(_configuration)
+app.autodiscover_tasks()
+
+
+# --- shutdown and heartbeats -------------------------------------------------------------------------------------
+
+
+@signals.worker_init.connect
+def _forget_shutdown(**kwargs: Any) -> None:
+    from flowledger.outbox import shutdown
+
+    shutdown.withdraw()
+
+
+@signals.worker_shutting_down.connect
+def _announce_shutdown(**kwargs: Any) -> None:
+    from flowledger.outbox import shutdown
+
+    shutdown.request()
+
+
+class _Throttle:
+    """Lets one call through per interval."""
+
+    def __init__(self) -> None:
+        self._next = float("-inf")
+
+    def passes(self, seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + seconds
+        return True
+
+
+_worker_throttle = _Throttle()
+_beat_throttle = _Throttle()
+_is_beat = False
+
+
+@signals.worker_ready.connect
+@signals.heartbeat_sent.connect
+def _show_worker(sender: Any = None, **kwargs: Any) -> None:
+    from flowledger.outbox.health import HEARTBEAT_SECONDS, show_heartbeat
+
+    if _worker_throttle.passes(HEARTBEAT_SECONDS):
+        show_heartbeat("worker", _worker_name(sender))
+
+
+@signals.worker_shutdown.connect
+def _end_worker(sender: Any = None, **kwargs: Any) -> None:
+    from flowledger.outbox.health import end_heartbeat
+
+    end_heartbeat("worker", _worker_name(sender))
+
+
+def _worker_name(sender: Any) -> str:
+    """The node name; the heartbeat's sender knows it through its dispatcher."""
+    dispatcher = getattr(sender, "eventer", None)
+    name = getattr(sender, "hostname", None) or getattr(dispatcher, "hostname", None)
+    return str(name or f"pid-{os.getpid()}")
+
+
+@signals.beat_init.connect
+@signals.beat_embedded_init.connect
+def _become_beat(**kwargs: Any) -> None:
+    global _is_beat
+    _is_beat = True
+
+
+@signals.after_task_publish.connect
+def _show_beat(**kwargs: Any) -> None:
+    """A beat lives as long as it publishes; a loop that hangs or a broker that is away ends its heartbeat."""
+    from flowledger.outbox.health import HEARTBEAT_SECONDS, show_heartbeat
+
+    if _is_beat and _beat_throttle.passes(HEARTBEAT_SECONDS):
+        show_heartbeat("beat", "any")

@@ -1,0 +1,1 @@
+"""The outbox: every state change leaves one immutable work event, and every handler gets each event."""
