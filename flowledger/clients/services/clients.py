@@ -1,0 +1,113 @@
+"""Use cases of clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from flowledger.clients import normalising
+from flowledger.clients.identity import Key, KeyType
+from flowledger.clients.models import Client, Contact, SizeBand
+from flowledger.clients.services.deletion import lock_to_delete, refuse_used
+from flowledger.clients.services.fields import normal_domain, only_known, refuse, require_object
+from flowledger.clients.services.keys import claim_keys
+from flowledger.tenancy.actors import Actor
+from flowledger.tenancy.models import Organization
+from flowledger.tenancy.permissions import authorize
+from flowledger.tenancy.usecases import use_case
+
+CLIENT_FIELDS = frozenset(
+    {"name", "domain", "industry", "size_band", "annual_revenue", "country", "is_active", "attributes"}
+)
+
+
+@use_case
+def create_client(*, org: Organization, fields: Mapping[str, Any], actor: Actor, at: datetime) -> Client:
+    """Enter a company; its domain and name become identity keys, by which signals find it.
+
+    `domain` may be a URL or an address. Raises PermissionRefused, InvalidInput, Conflict when the domain is another
+    client's.
+    """
+    authorize(actor, "edit_client")
+    client = Client(org=org, **_checked(fields))
+    _require_name(client)
+    claim = claim_keys(client, org=org, needed=_domain_keys(client), wanted=_name_keys(client), at=at)
+    client.save()
+    claim.point(client)
+    return client
+
+
+@use_case
+def update_client(
+    *, org: Organization, client_id: int, fields: Mapping[str, Any], actor: Actor, at: datetime
+) -> Client:
+    """Change fields; the identity keys follow domain and name. `is_active` off is how a client is retired.
+
+    Raises NotFound, PermissionRefused, InvalidInput, Conflict when the domain is another client's.
+    """
+    client: Client = Client.objects.for_org(org).locked().fetch(client_id)
+    authorize(actor, "edit_client", client)
+    changes = _checked(fields)
+    before = [*_domain_keys(client), *_name_keys(client)]
+    for name, value in changes.items():
+        setattr(client, name, value)
+    _require_name(client)
+    domains, names = _domain_keys(client), _name_keys(client)
+    if [*domains, *names] == before:
+        client.save(update_fields=changes)
+        return client
+    claim = claim_keys(client, org=org, needed=domains, wanted=names, released=before, at=at)
+    client.save(update_fields=changes)
+    claim.point(client)
+    return client
+
+
+@use_case
+def delete_client(*, org: Organization, client_id: int, actor: Actor, at: datetime) -> None:
+    """Delete a client with its contacts, onboarding tasks, notes and identity keys.
+
+    Raises NotFound, PermissionRefused, Conflict with counts while the client or one of its contacts is named by
+    pipeline items; such a client is retired with `is_active`.
+    """
+    rows = Client.objects.for_org(org)
+    authorize(actor, "delete_client", rows.locked().fetch(client_id))
+    contacts = Contact.objects.for_org(org).filter(client_id=client_id).order_by("pk")
+    pks = [contact.pk for contact in contacts.locked().only("pk")]
+    lock_to_delete(org=org, clients=[client_id], contacts=pks)
+    client: Client = rows.fetch(client_id)
+    refuse_used(org=org, clients=[client_id], contacts=pks, kind="client")
+    # First of all by hand: Django orders the deletes of a nullable reference by deferring its constraint, ours is not.
+    Contact.objects.for_org(org).filter(pk__in=pks).delete()
+    client.delete()
+
+
+def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    changes = only_known(fields, CLIENT_FIELDS, of="client")
+    normal_domain(changes)
+    require_object(changes, "attributes")
+    if changes.get("size_band") and changes["size_band"] not in SizeBand.values:
+        refuse("size_band", f"Choose one of: {', '.join(SizeBand.values)}.")
+    if country := changes.get("country"):
+        changes["country"] = country.upper()
+        if not (len(country) == 2 and country.isascii() and country.isalpha()):
+            refuse("country", "Write the country as its two letters of ISO 3166, for example DE.")
+    if (revenue := changes.get("annual_revenue")) is not None and revenue < 0:
+        refuse("annual_revenue", "A revenue is not negative.")
+    return changes
+
+
+def _require_name(client: Client) -> None:
+    if not client.name:
+        refuse("name", "A client needs a name.")
+
+
+def _domain_keys(client: Client) -> list[Key]:
+    """Free mail is no company's; such a domain may be noted on a client and never finds it."""
+    domain = normalising.company_domain(client.domain) if client.domain else None
+    return [Key(KeyType.COMPANY_DOMAIN.value, domain)] if domain else []
+
+
+def _name_keys(client: Client) -> list[Key]:
+    name = normalising.company_name_key(client.name)
+    return [Key(KeyType.COMPANY_NAME.value, name)] if name else []

@@ -1,0 +1,41 @@
+"""What stands in the way of deleting a client or contact, asked of the model graph: the pipeline lies above us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import models
+
+from flowledger.clients.models import Client, Contact, IdentityKey
+from flowledger.errors import Conflict
+from flowledger.tenancy.models import Organization
+
+
+def lock_to_delete(*, org: Organization, clients: Sequence[int], contacts: Sequence[int]) -> None:
+    """Lock rows against new references; call it with the rows already locked against changes.
+
+    Their identity keys come first: resolution holds keys while it refers to rows, so it has to be through.
+    """
+    keys = IdentityKey.objects.for_org(org).filter(models.Q(client__in=clients) | models.Q(contact__in=contacts))
+    list(keys.select_for_update().order_by("key_type", "key_value").values_list("pk"))
+    for model, pks in ((Client, clients), (Contact, contacts)):
+        # The full lock, not `no_key`: who refers to a row that is going has to wait, and then fails.
+        list(model.objects.for_org(org).filter(pk__in=pks).select_for_update().order_by("pk").values_list("pk"))
+
+
+def refuse_used(*, org: Organization, clients: Sequence[int], contacts: Sequence[int], kind: str) -> None:
+    """Raise Conflict with counts by kind of item while protected references name one of the rows."""
+    used: dict[str, int] = {}
+    for model, pks in ((Client, clients), (Contact, contacts)):
+        for relation in model._meta.related_objects:
+            if not pks or getattr(relation, "on_delete", None) is not models.PROTECT:
+                continue
+            items: Any = relation.related_model
+            rows = items.objects.for_org(org).filter(**{f"{relation.field.name}__in": pks})
+            if count := rows.count():
+                name = str(items._meta.verbose_name_plural)
+                used[name] = used.get(name, 0) + count
+    if used:
+        listed = ", ".join(f"{count:,} {name}" for name, count in sorted(used.items()))
+        raise Conflict(f"This {kind} is named by {listed}; set it inactive instead of deleting it.", used_by=used)
