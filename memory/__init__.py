@@ -1,0 +1,1 @@
+"""Institutional memory: atoms, extraction, cards, search and governance."""

@@ -1,0 +1,1 @@
+"""Ideal-customer profiles, evaluation and routing."""

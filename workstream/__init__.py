@@ -1,0 +1,1 @@
+"""Signals, candidates, pursuits, gates, proposals and engagements: the pipeline."""

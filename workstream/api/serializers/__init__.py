@@ -1,0 +1,1 @@
+"""Shape and format of the pipeline's representations and bodies."""

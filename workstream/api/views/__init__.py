@@ -1,0 +1,1 @@
+"""Doors to the pipeline's use cases: parse, call one service, answer."""
