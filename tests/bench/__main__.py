@@ -1,0 +1,30 @@
+"""Runs one suite and writes its figures."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from tests.bench.figures import Figures
+
+SUITES = sorted(path.stem for path in Path(__file__).parent.glob("suite_*.py"))
+
+
+def main() -> None:
+    names = [name.removeprefix("suite_") for name in SUITES]
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--suite", choices=names, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="file for the JSON lines")
+    parser.add_argument("--quick", action="store_true", help="small tables and few requests: a trial of the suite")
+    options = parser.parse_args()
+    figures = Figures(suite=options.suite)
+    importlib.import_module(f"tests.bench.suite_{options.suite}").run(figures, quick=options.quick)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    figures.write(options.out)
+    print(figures.table())
+    print(f"Written to {options.out}.")
+
+
+if __name__ == "__main__":
+    main()
