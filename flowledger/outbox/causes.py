@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import Protocol
 
 from flowledger.tenancy.actors import Origin
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(Protocol):
     """The event whose handler runs: its followers carry its correlation, and its origin when it was an import."""
 
-    event_id: int
-    correlation_id: str
-    origin: Origin
+    @property
+    def event_id(self) -> int: ...
+    @property
+    def event_name(self) -> str: ...
+    @property
+    def org_id(self) -> int: ...
+    @property
+    def correlation_id(self) -> str: ...
+    @property
+    def origin(self) -> Origin: ...
 
 
 _correlation: ContextVar[str] = ContextVar("flowledger_correlation", default="")
@@ -33,14 +39,19 @@ def bind_correlation(request_id: str) -> Iterator[None]:
         _correlation.reset(token)
 
 
-@contextmanager
-def caused_by(cause: Cause) -> Iterator[None]:
-    """Mark every event recorded inside as a consequence; the drain does it around each handler."""
-    token = _cause.set(cause)
-    try:
-        yield
-    finally:
-        _cause.reset(token)
+class caused_by:  # noqa: N801  (used like a function; a generator would cost more than many a handler)
+    """Mark every event recorded inside as a consequence; the drain does it around each handler of single events."""
+
+    __slots__ = ("_cause", "_token")
+
+    def __init__(self, cause: Cause) -> None:
+        self._cause = cause
+
+    def __enter__(self) -> None:
+        self._token = _cause.set(self._cause)
+
+    def __exit__(self, *args: object) -> None:
+        _cause.reset(self._token)
 
 
 def current_cause() -> Cause | None:

@@ -163,3 +163,13 @@ def declarations_end_here() -> Iterator[None]:
         _by_name.update(names)
         _by_class.clear()
         _by_class.update(classes)
+
+
+@event("event.redacted", item="event")
+@dataclasses.dataclass(frozen=True)
+class EventRedacted:
+    """The texts of an event's payload were blanked for good; the reason is the actor's."""
+
+    event_id: int
+    event_name: str
+    reason: str

@@ -1,4 +1,4 @@
-"""The work event with its facts and its delivery, receipts and failures of handlers, and the outgoing email."""
+"""The work event with its facts and its delivery, dedupe keys, failures of handlers, and the outgoing email."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 
 from flowledger.outbox.querysets import HandlerFailureQuerySet, OutgoingEmailQuerySet, WorkEventQuerySet
@@ -17,28 +17,30 @@ from flowledger.tenancy.models import Organization, OrgModel
 from flowledger.tenancy.querysets import OrgManager, OrgQuerySet
 
 # The sweeps that they serve cross organisations: claim, give back after a crash, send.
-allow_cross_tenant_index(
-    "work_event_ready", "work_event_crashed", "work_event_inflight", "outgoing_email_ready", "outgoing_email_inflight"
-)
+allow_cross_tenant_index("work_event_waiting", "work_event_crashed", "outgoing_email_ready", "outgoing_email_inflight")
 
 # True of every row. A query that does not say it cannot use an index that does: with poor statistics, and while the
 # table is hot they are poor, the planner would otherwise take the claim through one of these and sort the backlog.
 _APART_FROM_THE_CLAIM = Q(org__gt=0)
 _PENDING = Q(processed_at__isnull=True, dead_letter_at__isnull=True)
+_UNCLAIMED = _PENDING & Q(claimed_at__isnull=True)
 _UNSENT = Q(sent_at__isnull=True, dead_letter_at__isnull=True)
 
 
 class WorkEvent(models.Model):
     """One fact about one item, and where its delivery stands.
 
-    Written by `recording`, delivered by `drain`, never by hand. A database trigger refuses to change or delete the
-    facts; delivery columns move freely. It does not extend OrgModel: facts have no version, and delivery is written
-    by set-based SQL.
+    Written by `recording`, delivered by `drain`, never by hand. Database triggers refuse to change or delete the facts;
+    delivery columns move freely. It does not extend OrgModel: facts have no version, and delivery is written by
+    set-based SQL.
+
+    The table is partitioned by `processed_at` (migration 0002): what is pending or dead lies in the partition
+    `outbox_workevent_open`, what is processed in a partition per month, to which the completing update moves it.
     """
 
     org = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False, editable=False)
 
-    # Facts. A new column here belongs into the trigger of migration 0001 as well.
+    # Facts. A new column here belongs into the trigger of migration 0002 as well.
     event_name = models.CharField(max_length=100)
     item_type = models.CharField(max_length=50, db_default="")
     item_id = models.BigIntegerField(null=True)
@@ -64,6 +66,12 @@ class WorkEvent(models.Model):
     claimed_at = models.DateTimeField(null=True)
     claimed_by = models.UUIDField(null=True, help_text="Token of the claim, new each time: the fence.")
     processed_at = models.DateTimeField(null=True)
+    handled_by = ArrayField(
+        models.TextField(),
+        default=list,
+        db_default=Value([], output_field=ArrayField(models.TextField())),
+        help_text="Receipts: handlers whose effects are in the database, written in the transaction of the effects.",
+    )
     last_error = models.TextField(default="", db_default="")
     dead_letter_at = models.DateTimeField(null=True)
     retried_at = models.DateTimeField(null=True)
@@ -80,12 +88,6 @@ class WorkEvent(models.Model):
         base_manager_name = "all_orgs"
         constraints = [
             RowSecurity(name="work_event_row_security"),
-            # For ever, not only while pending: a second event with the same key is never written.
-            models.UniqueConstraint(
-                fields=["org", "event_name", "dedupe_key"],
-                condition=Q(dedupe_key__isnull=False),
-                name="work_event_dedupe",
-            ),
             models.CheckConstraint(
                 condition=Q(processed_at__isnull=True) | Q(dead_letter_at__isnull=True), name="work_event_one_end"
             ),
@@ -106,31 +108,25 @@ class WorkEvent(models.Model):
             ),
         ]
         indexes = [
-            # The claim, in its order.
+            # The claim: what was never tried, in the order of writing, organisation by organisation.
             models.Index(
-                fields=["available_at", "id"], condition=_PENDING & Q(claimed_at__isnull=True), name="work_event_ready"
+                fields=["org", "id"], condition=_UNCLAIMED & Q(attempts=0, crashes=0), name="work_event_fresh"
+            ),
+            # The claim of what waits for a retry.
+            models.Index(
+                fields=["available_at", "id"],
+                condition=_UNCLAIMED & Q(attempts__gt=0, crashes=0),
+                name="work_event_waiting",
             ),
             # The lane for what a crash returned.
             models.Index(
-                fields=["available_at", "id"],
-                condition=_PENDING & Q(claimed_at__isnull=True, crashes__gt=0),
-                name="work_event_crashed",
+                fields=["available_at", "id"], condition=_UNCLAIMED & Q(crashes__gt=0), name="work_event_crashed"
             ),
-            # Leases that ran out.
-            models.Index(
-                fields=["claimed_at"], condition=_PENDING & Q(claimed_at__isnull=False), name="work_event_inflight"
-            ),
-            # The claim by turns between organisations; health of one organisation.
-            models.Index(
-                fields=["org", "available_at", "id"],
-                condition=_PENDING & Q(claimed_at__isnull=True) & _APART_FROM_THE_CLAIM,
-                name="work_event_fair",
-            ),
-            # Order per item: is an older event of the item still in the way?
+            # Order per item: is an event of it in somebody's hands, or to be tried alone? Leases that ran out.
             models.Index(
                 fields=["org", "item_type", "item_id", "id"],
-                condition=_PENDING & Q(item_id__isnull=False),
-                name="work_event_in_the_way",
+                condition=_PENDING & (Q(claimed_at__isnull=False) | Q(crashes__gt=0)),
+                name="work_event_held",
             ),
             # The trail of an item, complete: WorkEventQuerySet.of_item.
             models.Index(
@@ -148,14 +144,14 @@ class WorkEvent(models.Model):
         return f"{self.event_name} {self.pk}"
 
 
-class HandlerReceipt(models.Model):
-    """Proof that a handler's effects of an event are in the database: written in the same transaction."""
+class DedupeKey(models.Model):
+    """The natural key of an event that must not be written twice; outlives the event when its partition is archived."""
 
-    pk = models.CompositePrimaryKey("org_id", "event_id", "handler")
+    pk = models.CompositePrimaryKey("org_id", "event_name", "key")
     org = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False, editable=False)
-    event_id = models.BigIntegerField()
-    handler = models.CharField(max_length=100)
-    handled_at = models.DateTimeField(db_default=Now())
+    event_name = models.CharField(max_length=100)
+    key = models.CharField(max_length=200)
+    recorded_at = models.DateTimeField(db_default=Now())
 
     all_orgs: ClassVar[Any] = models.Manager.from_queryset(OrgQuerySet)()
     objects: ClassVar[Any] = OrgManager.from_queryset(OrgQuerySet)()
@@ -163,10 +159,10 @@ class HandlerReceipt(models.Model):
     class Meta:
         default_manager_name = "all_orgs"
         base_manager_name = "all_orgs"
-        constraints = [RowSecurity(name="handler_receipt_row_security")]
+        constraints = [RowSecurity(name="dedupe_key_row_security")]
 
     def __str__(self) -> str:
-        return f"{self.handler} has handled {self.event_id}"
+        return f"{self.event_name} {self.key}"
 
 
 class HandlerFailure(models.Model):

@@ -26,11 +26,12 @@ class WorkEventQuerySet(OrgQuerySet["WorkEvent"]):
 
     def dead(self) -> Self:
         """The dead-letter list: given up after the last attempt, and nobody has discarded it yet."""
-        return self.filter(dead_letter_at__isnull=False, discarded_at__isnull=True)
+        # Dead letters are never processed; saying so keeps the database away from the months of history.
+        return self.filter(processed_at__isnull=True, dead_letter_at__isnull=False, discarded_at__isnull=True)
 
     def discarded(self) -> Self:
         """Dead letters that somebody discarded, with the reason."""
-        return self.filter(discarded_at__isnull=False)
+        return self.filter(processed_at__isnull=True, discarded_at__isnull=False)
 
     def of_item(self, item_type: str, item_id: int) -> Self:
         """The trail of one item; oldest first when ordered by key."""
@@ -41,16 +42,25 @@ class WorkEventQuerySet(OrgQuerySet["WorkEvent"]):
         """Events with one of these names."""
         return self.filter(event_name__in=event_names)
 
+    def failed_in(self, *handlers: str) -> Self:
+        """Events in which one of these handlers has failed and not succeeded since."""
+        from flowledger.outbox.models import HandlerFailure
+
+        failures = HandlerFailure.all_orgs.filter(
+            org_id=OuterRef("org_id"), event_id=OuterRef("pk"), handler__in=handlers
+        )
+        return self.filter(Exists(failures.unresolved()))
+
 
 class HandlerFailureQuerySet(OrgQuerySet["HandlerFailure"]):
     """What handlers stumbled over."""
 
     def unresolved(self) -> Self:
         """Failures of handlers that have not succeeded with the event since."""
-        from flowledger.outbox.models import HandlerReceipt
+        from flowledger.outbox.models import WorkEvent
 
-        receipts = HandlerReceipt.all_orgs.filter(
-            org_id=OuterRef("org_id"), event_id=OuterRef("event_id"), handler=OuterRef("handler")
+        receipts = WorkEvent.all_orgs.filter(
+            org_id=OuterRef("org_id"), pk=OuterRef("event_id"), handled_by__contains=[OuterRef("handler")]
         )
         return self.filter(~Exists(receipts))
 

@@ -7,6 +7,7 @@ import pytest
 
 from flowledger.outbox.events import declarations_end_here, event
 from flowledger.outbox.models import WorkEvent
+from flowledger.outbox.pace import pace
 from flowledger.outbox.recording import record_event
 from flowledger.outbox.registry import only_handlers_registered_inside
 from flowledger.tenancy.actors import Actor
@@ -26,6 +27,12 @@ def parcel_events() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_wake(settings: Any) -> None:
     settings.OUTBOX_WAKE = False
+
+
+@pytest.fixture(autouse=True)
+def own_pace() -> None:
+    """A slow test does not make the batches of the next one small."""
+    pace.restart()
 
 
 @pytest.fixture

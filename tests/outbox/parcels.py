@@ -1,11 +1,13 @@
 """Two events of parcels, who records them, and looks at what is stored."""
 
+import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from flowledger.outbox.models import HandlerFailure, HandlerReceipt, WorkEvent
-from flowledger.tenancy.actors import Actor, Role
+from flowledger.outbox import sql
+from flowledger.outbox.models import HandlerFailure, WorkEvent
+from flowledger.tenancy.actors import Actor, Origin, Role
 from flowledger.tenancy.scope import system_scope
 
 AT = datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -31,6 +33,17 @@ MANAGER = replace(Actor.system("Maria"), role=Role.MANAGER)
 REP = replace(Actor.system("Rita"), role=Role.REP)
 
 
+@dataclass(frozen=True)
+class Following:
+    """A cause: the event whose handler is said to be running."""
+
+    event_id: int
+    correlation_id: str
+    origin: Origin
+    event_name: str = "parcel.sent"
+    org_id: int = 0
+
+
 def again(event: WorkEvent) -> WorkEvent:
     """The event as it is stored now."""
     with system_scope("tests"):
@@ -43,9 +56,17 @@ def change_delivery(*events: WorkEvent, **columns: Any) -> None:
         WorkEvent.all_orgs.filter(pk__in=[event.pk for event in events]).update(**columns)
 
 
+def claim(limit: int = 100, *, token: uuid.UUID | None = None) -> list[int]:
+    """What a worker claims now of what was never tried; the keys in order."""
+    with system_scope("tests"):
+        events, _ = sql.claim_fresh(token=token or uuid.uuid4(), limit=limit, orgs=sql.look().orgs)
+        return [event.id for event in events]
+
+
 def receipts() -> set[tuple[int, str]]:
     with system_scope("tests"):
-        return set(HandlerReceipt.all_orgs.values_list("event_id", "handler"))
+        handled = WorkEvent.all_orgs.exclude(handled_by=[]).values_list("pk", "handled_by")
+        return {(event_id, handler) for event_id, handlers in handled for handler in handlers}
 
 
 def failures() -> list[HandlerFailure]:

@@ -17,7 +17,7 @@ from flowledger.outbox.drain import DrainLimits, drain, drain_all
 from flowledger.outbox.models import WorkEvent
 from flowledger.outbox.registry import Delivery, handler
 from flowledger.tenancy.scope import system_scope
-from tests.outbox.parcels import again, change_delivery, receipts
+from tests.outbox.parcels import again, change_delivery, claim, receipts
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_handlers")]
 
@@ -34,11 +34,6 @@ def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
             connection.close()
 
     return run
-
-
-def claim(limit: int = 100) -> list[int]:
-    with system_scope("tests"):
-        return [event.id for event in sql.claim_ready(token=uuid.uuid4(), limit=limit, low_water=None)]
 
 
 @pytest.fixture
@@ -81,23 +76,34 @@ class TestClaim:
         assert len(claimed) == len(set(claimed))
         assert set(claimed) | set(claim()) == ids
 
-    def test_an_item_being_claimed_elsewhere_blocks_its_younger_events(self, send):
-        """The other worker's claim is not committed yet, so that only its row lock can be felt."""
+    def test_claims_of_one_organisation_wait_for_each_other_and_of_two_do_not(self, send, org, other_org):
+        """The first claim is not committed yet: nobody can see it, and nobody may pass it."""
         older, younger, stranger = send(1), send(1), send(2)
-        with system_scope("tests"):
-            assert [e.id for e in sql.claim_ready(token=uuid.uuid4(), limit=1, low_water=None)] == [older.pk]
-            with ThreadPoolExecutor(1) as pool:
-                others = pool.submit(in_thread(claim)).result(timeout=20)
-        assert others == [stranger.pk]
+        elsewhere = send(1, to=other_org)
+        with ThreadPoolExecutor(1) as pool:
+            with system_scope("tests"):
+                first, _ = sql.claim_fresh(token=uuid.uuid4(), limit=1, orgs=[org.pk])
+                assert pool.submit(in_thread(claim)).result(timeout=20) == [elsewhere.pk]
+                second = pool.submit(in_thread(claim))
+                with pytest.raises(TimeoutError):
+                    second.result(timeout=0.3)
+            assert [event.id for event in first] == [older.pk]
+            assert second.result(timeout=20) == [stranger.pk]
         assert again(younger).claimed_at is None
 
-    def test_a_plan_without_hashes_keeps_the_limit(self, send):
+    def test_an_organisation_with_a_backlog_gets_its_share_and_no_more(self, send, org, other_org):
+        backlog = [send(n) for n in range(30)]
+        single = send(1, to=other_org)
+        assert claim(10) == [event.pk for event in backlog[:5]] + [single.pk]
+        assert claim(10) == [event.pk for event in backlog[5:15]]
+
+    def test_a_plan_of_any_kind_keeps_the_limit(self, send):
         for n in range(30):
             send(n)
         with system_scope("tests"), connection.cursor() as cursor:
-            for setting in ("hashjoin", "mergejoin", "material", "hashagg", "sort"):
+            for setting in ("hashjoin", "mergejoin", "nestloop", "material", "hashagg", "sort", "indexscan", "tidscan"):
                 cursor.execute(f"SET LOCAL enable_{setting} = off")
-            assert len(sql.claim_ready(token=uuid.uuid4(), limit=4, low_water=None)) == 4
+            assert len(claim(4)) == 4
             assert WorkEvent.all_orgs.filter(claimed_at__isnull=False).count() == 4
 
 
@@ -115,7 +121,7 @@ class TestLease:
         fresh = [send(n) for n in range(10, 12)]
         change_delivery(*crashed, claimed_at=now() - timedelta(seconds=301), claimed_by=HOLDER, attempts=1)
         drain(DrainLimits(batch_size=10, seconds=60))
-        assert seen[:2] == [(fresh[0].pk, 2), (fresh[1].pk, 1)]
+        assert seen[:2] == [(fresh[0].pk, 5), (fresh[1].pk, 5)]
         assert seen[2:] == [(event.pk, 1) for event in crashed]
         stored = again(crashed[0])
         assert (stored.crashes, stored.attempts) == (1, 2)

@@ -26,7 +26,7 @@ FACTS = {
     "redacted_at": Now(),
 }
 DELIVERY = {
-    "id", "available_at", "attempts", "crashes", "claimed_at", "claimed_by", "processed_at", "last_error",
+    "id", "available_at", "attempts", "crashes", "claimed_at", "claimed_by", "processed_at", "handled_by", "last_error",
     "dead_letter_at", "retried_at", "retried_by", "discarded_at", "discarded_by", "discard_reason", "org",
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from django.apps.registry import Apps
 from django.db import IntegrityError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 
-from flowledger.outbox.causes import Cause, bind_correlation, caused_by
+from flowledger.outbox.causes import bind_correlation, caused_by
 from flowledger.outbox.events import EventRefused
 from flowledger.outbox.models import WorkEvent
 from flowledger.outbox.recording import RecordingModel, bulk_record, record_event
@@ -17,7 +17,7 @@ from flowledger.tenancy.actors import Actor, Origin
 from flowledger.tenancy.constraints import RowSecurity
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.scope import org_scope, system_scope
-from tests.outbox.parcels import AT, CLERK, MANAGER, ParcelLost, ParcelSent
+from tests.outbox.parcels import AT, CLERK, MANAGER, Following, ParcelLost, ParcelSent
 
 
 class Parcel(RecordingModel):
@@ -186,12 +186,12 @@ class TestRecordEvent:
         assert stored() == []
 
     def test_what_a_handler_records_names_its_cause(self, org):
-        with caused_by(Cause(event_id=41, correlation_id="request-9", origin=Origin.USER)), org_scope(org):
+        with caused_by(Following(41, "request-9", Origin.USER)), org_scope(org):
             record_event(org=org, event=ParcelSent(1), actor=CLERK, at=AT)
         (event,) = stored()
         assert (event.causation_id, event.correlation_id, event.origin) == (41, "request-9", "system")
 
     def test_what_follows_from_an_import_is_import(self, org):
-        with caused_by(Cause(event_id=41, correlation_id="c", origin=Origin.IMPORT)), org_scope(org):
+        with caused_by(Following(41, "c", Origin.IMPORT)), org_scope(org):
             record_event(org=org, event=ParcelSent(1), actor=Actor.system("reaction"), at=AT)
         assert [event.origin for event in stored()] == ["import"]

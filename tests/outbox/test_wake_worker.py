@@ -10,7 +10,7 @@ from celery import current_app
 from django.db import transaction
 
 from flowledger.outbox import broker
-from flowledger.outbox.causes import Cause, caused_by
+from flowledger.outbox.causes import caused_by
 from flowledger.outbox.emails import queue_email
 from flowledger.outbox.models import WorkEvent
 from flowledger.outbox.recording import record_event
@@ -18,7 +18,7 @@ from flowledger.outbox.wake import DRAIN_TASK, EMAIL_TASK, heed, nudge
 from flowledger.tenancy.actors import Origin
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.scope import org_scope
-from tests.outbox.parcels import AT, CLERK, ParcelSent
+from tests.outbox.parcels import AT, CLERK, Following, ParcelSent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,7 +98,7 @@ class TestWake:
         assert waiting("outbox") == 2
 
     def test_a_handlers_events_need_no_nudge(self, org):
-        with caused_by(Cause(event_id=1, correlation_id="", origin=Origin.USER)), org_scope(org):
+        with caused_by(Following(1, "", Origin.USER)), org_scope(org):
             record(org)
         assert waiting("outbox") == 0
 

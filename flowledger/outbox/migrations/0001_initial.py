@@ -1,72 +1,11 @@
-"""Work events with their trigger, receipts, failures and outgoing emails."""
+"""Work events, their dedupe keys, failures of handlers and outgoing emails."""
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.db.models.manager
-from django.db import migrations, models
-
 import flowledger.tenancy.constraints
-
-# Facts never change and never go away. The trigger fires only for statements that name a fact column, so delivery
-# pays nothing for it. Two doors, open for one transaction each by SET LOCAL flowledger.outbox_door:
-#   'redaction'  blanks texts: payload and actor_label may change, and redacted_at must say so;
-#   'retention'  deletes, after archiving.
-FACTS = (
-    "id, org_id, event_name, item_type, item_id, payload, actor_kind, actor_id, actor_label, actor_user_id, origin, "
-    "occurred_at, recorded_at, dedupe_key, correlation_id, causation_id, redacted_at"
-)
-REDACTABLE = ("payload", "actor_label", "redacted_at")
-KEPT = [name for name in FACTS.split(", ") if name not in REDACTABLE]
-
-
-def _row(names: list[str], version: str) -> str:
-    return "ROW(" + ", ".join(f"{version}.{name}" for name in names) + ")"
-
-
-GUARD_FACTS = f"""
-CREATE FUNCTION outbox_guard_facts() RETURNS trigger LANGUAGE plpgsql AS $guard$
-DECLARE
-    door text := coalesce(current_setting('flowledger.outbox_door', true), '');
-BEGIN
-    IF TG_OP = 'DELETE' THEN
-        IF door = 'retention' THEN
-            RETURN OLD;
-        END IF;
-        RAISE EXCEPTION 'A work event is never deleted (event %).', OLD.id
-            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'work_event_facts';
-    END IF;
-    IF door = 'redaction' AND NEW.redacted_at IS NOT NULL
-            AND {_row(KEPT, "OLD")} IS NOT DISTINCT FROM {_row(KEPT, "NEW")} THEN
-        RETURN NEW;
-    END IF;
-    RAISE EXCEPTION 'The facts of a work event never change (event %).', OLD.id
-        USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'work_event_facts';
-END
-$guard$;
-CREATE TRIGGER work_event_facts_stay BEFORE UPDATE OF {FACTS} ON outbox_workevent
-    FOR EACH ROW WHEN ({_row(FACTS.split(", "), "OLD")} IS DISTINCT FROM {_row(FACTS.split(", "), "NEW")})
-    EXECUTE FUNCTION outbox_guard_facts();
-CREATE TRIGGER work_event_stays BEFORE DELETE ON outbox_workevent
-    FOR EACH ROW EXECUTE FUNCTION outbox_guard_facts();
-"""
-UNGUARD_FACTS = """
-DROP TRIGGER work_event_stays ON outbox_workevent;
-DROP TRIGGER work_event_facts_stay ON outbox_workevent;
-DROP FUNCTION outbox_guard_facts();
-"""
-
-# Every event is updated twice in its life: keep the versions on their page and vacuum by number, not by share.
-HOT_TABLE = """
-ALTER TABLE outbox_workevent SET (fillfactor = 70,
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
-    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
-"""
-COOL_TABLE = """
-ALTER TABLE outbox_workevent RESET (fillfactor,
-    autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay,
-    autovacuum_analyze_scale_factor, autovacuum_analyze_threshold);
-"""
+from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
@@ -78,6 +17,24 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.CreateModel(
+            name='DedupeKey',
+            fields=[
+                ('pk', models.CompositePrimaryKey('org_id', 'event_name', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('event_name', models.CharField(max_length=100)),
+                ('key', models.CharField(max_length=200)),
+                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('org', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenancy.organization')),
+            ],
+            options={
+                'base_manager_name': 'all_orgs',
+                'default_manager_name': 'all_orgs',
+                'constraints': [flowledger.tenancy.constraints.RowSecurity(column='org_id', name='dedupe_key_row_security')],
+            },
+            managers=[
+                ('all_orgs', django.db.models.manager.Manager()),
+            ],
+        ),
         migrations.CreateModel(
             name='HandlerFailure',
             fields=[
@@ -94,24 +51,6 @@ class Migration(migrations.Migration):
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
                 'constraints': [flowledger.tenancy.constraints.RowSecurity(column='org_id', name='handler_failure_row_security'), models.UniqueConstraint(fields=('org', 'event_id', 'handler'), name='handler_failure_once')],
-            },
-            managers=[
-                ('all_orgs', django.db.models.manager.Manager()),
-            ],
-        ),
-        migrations.CreateModel(
-            name='HandlerReceipt',
-            fields=[
-                ('pk', models.CompositePrimaryKey('org_id', 'event_id', 'handler', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('event_id', models.BigIntegerField()),
-                ('handler', models.CharField(max_length=100)),
-                ('handled_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('org', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenancy.organization')),
-            ],
-            options={
-                'base_manager_name': 'all_orgs',
-                'default_manager_name': 'all_orgs',
-                'constraints': [flowledger.tenancy.constraints.RowSecurity(column='org_id', name='handler_receipt_row_security')],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -179,6 +118,7 @@ class Migration(migrations.Migration):
                 ('claimed_at', models.DateTimeField(null=True)),
                 ('claimed_by', models.UUIDField(help_text='Token of the claim, new each time: the fence.', null=True)),
                 ('processed_at', models.DateTimeField(null=True)),
+                ('handled_by', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), db_default=models.Value([], output_field=django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)), default=list, help_text='Receipts: handlers whose effects are in the database, written in the transaction of the effects.', size=None)),
                 ('last_error', models.TextField(db_default='', default='')),
                 ('dead_letter_at', models.DateTimeField(null=True)),
                 ('retried_at', models.DateTimeField(null=True)),
@@ -191,13 +131,11 @@ class Migration(migrations.Migration):
             options={
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
-                'indexes': [models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), ('claimed_at__isnull', True)), fields=['available_at', 'id'], name='work_event_ready'), models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), ('claimed_at__isnull', True), ('crashes__gt', 0)), fields=['available_at', 'id'], name='work_event_crashed'), models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), ('claimed_at__isnull', False)), fields=['claimed_at'], name='work_event_inflight'), models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), ('claimed_at__isnull', True), ('org__gt', 0)), fields=['org', 'available_at', 'id'], name='work_event_fair'), models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), ('item_id__isnull', False)), fields=['org', 'item_type', 'item_id', 'id'], name='work_event_in_the_way'), models.Index(condition=models.Q(('org__gt', 0)), fields=['org', 'item_type', 'item_id', 'id'], name='work_event_trail'), models.Index(condition=models.Q(('dead_letter_at__isnull', False), ('discarded_at__isnull', True)), fields=['org', '-dead_letter_at', '-id'], name='work_event_dead')],
-                'constraints': [flowledger.tenancy.constraints.RowSecurity(column='org_id', name='work_event_row_security'), models.UniqueConstraint(condition=models.Q(('dedupe_key__isnull', False)), fields=('org', 'event_name', 'dedupe_key'), name='work_event_dedupe'), models.CheckConstraint(condition=models.Q(('processed_at__isnull', True), ('dead_letter_at__isnull', True), _connector='OR'), name='work_event_one_end'), models.CheckConstraint(condition=models.Q(models.Q(('claimed_at__isnull', True), ('claimed_by__isnull', True)), models.Q(('claimed_at__isnull', False), ('claimed_by__isnull', False)), _connector='OR'), name='work_event_whole_claim'), models.CheckConstraint(condition=models.Q(('discarded_at__isnull', True), models.Q(('dead_letter_at__isnull', False), models.Q(('discarded_by', ''), _negated=True), models.Q(('discard_reason', ''), _negated=True)), _connector='OR'), name='work_event_whole_discard'), models.CheckConstraint(condition=models.Q(('origin__in', ['user', 'api', 'import', 'rule', 'assistant', 'system'])), name='work_event_origin'), models.CheckConstraint(condition=models.Q(('actor_kind__in', ['user', 'api_key', 'assistant', 'rule', 'system'])), name='work_event_actor_kind'), models.CheckConstraint(condition=models.Q(('item_id__isnull', True), models.Q(('item_type', ''), _negated=True), _connector='OR'), name='work_event_item_has_type')],
+                'indexes': [models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), ('claimed_at__isnull', True), ('attempts', 0), ('crashes', 0)), fields=['org', 'id'], name='work_event_fresh'), models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), ('claimed_at__isnull', True), ('attempts__gt', 0), ('crashes', 0)), fields=['available_at', 'id'], name='work_event_waiting'), models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), ('claimed_at__isnull', True), ('crashes__gt', 0)), fields=['available_at', 'id'], name='work_event_crashed'), models.Index(condition=models.Q(('dead_letter_at__isnull', True), ('processed_at__isnull', True), models.Q(('claimed_at__isnull', False), ('crashes__gt', 0), _connector='OR')), fields=['org', 'item_type', 'item_id', 'id'], name='work_event_held'), models.Index(condition=models.Q(('org__gt', 0)), fields=['org', 'item_type', 'item_id', 'id'], name='work_event_trail'), models.Index(condition=models.Q(('dead_letter_at__isnull', False), ('discarded_at__isnull', True)), fields=['org', '-dead_letter_at', '-id'], name='work_event_dead')],
+                'constraints': [flowledger.tenancy.constraints.RowSecurity(column='org_id', name='work_event_row_security'), models.CheckConstraint(condition=models.Q(('processed_at__isnull', True), ('dead_letter_at__isnull', True), _connector='OR'), name='work_event_one_end'), models.CheckConstraint(condition=models.Q(models.Q(('claimed_at__isnull', True), ('claimed_by__isnull', True)), models.Q(('claimed_at__isnull', False), ('claimed_by__isnull', False)), _connector='OR'), name='work_event_whole_claim'), models.CheckConstraint(condition=models.Q(('discarded_at__isnull', True), models.Q(('dead_letter_at__isnull', False), models.Q(('discarded_by', ''), _negated=True), models.Q(('discard_reason', ''), _negated=True)), _connector='OR'), name='work_event_whole_discard'), models.CheckConstraint(condition=models.Q(('origin__in', ['user', 'api', 'import', 'rule', 'assistant', 'system'])), name='work_event_origin'), models.CheckConstraint(condition=models.Q(('actor_kind__in', ['user', 'api_key', 'assistant', 'rule', 'system'])), name='work_event_actor_kind'), models.CheckConstraint(condition=models.Q(('item_id__isnull', True), models.Q(('item_type', ''), _negated=True), _connector='OR'), name='work_event_item_has_type')],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
             ],
         ),
-        migrations.RunSQL(GUARD_FACTS, UNGUARD_FACTS),
-        migrations.RunSQL(HOT_TABLE, COOL_TABLE),
     ]
