@@ -32,7 +32,7 @@ def _configuration() -> dict[str, Any]:
         "broker_connection_max_retries": None,
         "broker_transport_options": {
             "socket_connect_timeout": 2,
-            "socket_timeout": 5,
+            "socket_timeout": 3,
             "socket_keepalive": True,
             "health_check_interval": 10,
             "retry_on_timeout": True,
@@ -49,7 +49,17 @@ def _configuration() -> dict[str, Any]:
         "timezone": "UTC",
         # One at a time: a child that is busy must not sit on ticks that an idle one could take.
         "worker_prefetch_multiplier": 1,
+        # Comes back from whatever befalls Redis, and notices when it hears nothing.
+        "worker_consumer": "flowledger.outbox.consumer:SteadyConsumer",
+        # What Celery lowers after a loss of the broker it does not always raise again.
+        "worker_enable_prefetch_count_reduction": False,
+        # Its subscription reads without a time-out: when the connection breaks while the pool is busy, the worker's
+        # event loop waits in it for ever.
+        "worker_enable_remote_control": False,
         "worker_hijack_root_logger": False,
+        # Celery closes the database connection around each task unless told how often to use it; a new one costs more
+        # than most drains. Old and broken ones are left in `_check_connection`.
+        "CELERY_DB_REUSE_MAX": 1_000_000,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "beat_schedule": schedule(OutboxSettings.read().tick_seconds),
         # In memory: every entry is short or on the clock, so there is nothing to remember over a restart.
@@ -59,6 +69,9 @@ def _configuration() -> dict[str, Any]:
 
 ROUTES = {
     "flowledger.outbox.tasks.send_outgoing_emails": {"queue": "outgoing"},
+    # They may take minutes; a month of events must not hold up the next one.
+    "flowledger.outbox.tasks.keep_partitions": {"queue": "default"},
+    "flowledger.outbox.tasks.archive_events": {"queue": "default"},
     "flowledger.outbox.tasks.*": {"queue": "outbox"},
     "flowledger.webhooks.tasks.*": {"queue": "outgoing"},
     "flowledger.assistants.tasks.*": {"queue": "outgoing"},
@@ -80,6 +93,17 @@ def schedule(tick_seconds: float) -> dict[str, dict[str, Any]]:
             "task": "flowledger.outbox.tasks.send_outgoing_emails",
             "schedule": 5.0,
             "options": {"expires": 5.0},
+        },
+        # Twice a day: what keeps the table locked at night (a dump) does not keep it at noon.
+        "keep-outbox-partitions": {
+            "task": "flowledger.outbox.tasks.keep_partitions",
+            "schedule": crontab(minute="17", hour="3,15"),
+            "options": {"expires": 3600.0},
+        },
+        "archive-events": {
+            "task": "flowledger.outbox.tasks.archive_events",
+            "schedule": crontab(minute="37", hour="3,15"),
+            "options": {"expires": 3600.0},
         },
         "resume-held-candidates": {
             "task": "workstream.tasks.resume_held_candidates",
@@ -119,9 +143,19 @@ app.autodiscover_tasks()
 
 @signals.worker_init.connect
 def _forget_shutdown(**kwargs: Any) -> None:
+    from flowledger import logs
     from flowledger.outbox import shutdown
 
     shutdown.withdraw()
+    logs.name_worker()
+
+
+@signals.task_prerun.connect
+def _check_connection(**kwargs: Any) -> None:
+    """As Django does before a request: leave a connection that is too old, and look at it before its next use."""
+    from django.db import close_old_connections
+
+    close_old_connections()
 
 
 @signals.worker_shutting_down.connect
@@ -129,6 +163,15 @@ def _announce_shutdown(**kwargs: Any) -> None:
     from flowledger.outbox import shutdown
 
     shutdown.request()
+
+
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def _tell_last_numbers(**kwargs: Any) -> None:
+    """What a process has counted and not told yet would end with it."""
+    from flowledger.outbox import metrics
+
+    metrics.flush()
 
 
 class _Throttle:

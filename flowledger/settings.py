@@ -74,8 +74,8 @@ if not PRODUCTION and importlib.util.find_spec("django_migration_linter"):
     INSTALLED_APPS.append("django_migration_linter")
     MIGRATION_LINTER_OPTIONS = {
         "no_cache": True,
-        # These index tables that the migration just before them made, so there is nobody to lock out.
-        "ignore_name": ["0002_search"],
+        # These change tables that the migration just before them made, so there is nobody to lock out.
+        "ignore_name": ["0002_search", "0002_partitions"],
     }
 
 MIDDLEWARE = [
@@ -166,7 +166,7 @@ USE_TZ = True
 USE_I18N = True
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
@@ -193,12 +193,41 @@ ANYMAIL = {key.removeprefix("ANYMAIL_"): value for key, value in env.ENVIRON.ite
 # --- outbox ------------------------------------------------------------------------------------------------------
 
 OUTBOX_WAKE = env.bool("OUTBOX_WAKE", True)
-OUTBOX_BATCH_SIZE = env.int("OUTBOX_BATCH_SIZE", 100)
+OUTBOX_BATCH_SIZE = env.int("OUTBOX_BATCH_SIZE", 400)
 OUTBOX_MAX_ATTEMPTS = env.int("OUTBOX_MAX_ATTEMPTS", 8)
+OUTBOX_CRASH_LIMIT = env.int("OUTBOX_CRASH_LIMIT", 5)
+OUTBOX_SOFT_SECONDS = env.float("OUTBOX_SOFT_SECONDS", 60.0)
+OUTBOX_HARD_SECONDS = env.float("OUTBOX_HARD_SECONDS", 120.0)
+OUTBOX_DRAIN_SECONDS = env.float("OUTBOX_DRAIN_SECONDS", 20.0)
 OUTBOX_LEASE_SECONDS = env.int("OUTBOX_LEASE_SECONDS", 300)
 OUTBOX_RENEW_SECONDS = env.int("OUTBOX_RENEW_SECONDS", 60)
 OUTBOX_TICK_SECONDS = env.float("OUTBOX_TICK_SECONDS", 1.0)
 OUTBOX_MAX_PAYLOAD_BYTES = env.int("OUTBOX_MAX_PAYLOAD_BYTES", 65_536)
+if not 0 < OUTBOX_SOFT_SECONDS < OUTBOX_HARD_SECONDS:
+    raise ImproperlyConfigured("OUTBOX_SOFT_SECONDS must be more than 0 and less than OUTBOX_HARD_SECONDS.")
+if not 0 < OUTBOX_RENEW_SECONDS < OUTBOX_LEASE_SECONDS:
+    raise ImproperlyConfigured("OUTBOX_RENEW_SECONDS must be more than 0 and less than OUTBOX_LEASE_SECONDS.")
+if OUTBOX_BATCH_SIZE < 1 or OUTBOX_MAX_ATTEMPTS < 1 or OUTBOX_CRASH_LIMIT < 1:
+    raise ImproperlyConfigured("OUTBOX_BATCH_SIZE, OUTBOX_MAX_ATTEMPTS and OUTBOX_CRASH_LIMIT are numbers from 1 on.")
+OUTBOX_PARTITIONS_AHEAD = env.int("OUTBOX_PARTITIONS_AHEAD", 3)
+# 0: history is complete. Else months older than so many are archived, then dropped (docs/recipes/retention.md).
+OUTBOX_RETENTION_MONTHS = env.int("OUTBOX_RETENTION_MONTHS", 0)
+# Without a default: what is dropped must not lie in a directory that the next release forgets.
+OUTBOX_ARCHIVE_DIR = env.str("OUTBOX_ARCHIVE_DIR", "")
+if OUTBOX_RETENTION_MONTHS < 0 or OUTBOX_PARTITIONS_AHEAD < 0:
+    raise ImproperlyConfigured("OUTBOX_RETENTION_MONTHS and OUTBOX_PARTITIONS_AHEAD are numbers of months from 0 on.")
+if OUTBOX_RETENTION_MONTHS and not OUTBOX_ARCHIVE_DIR:
+    raise ImproperlyConfigured("OUTBOX_RETENTION_MONTHS needs OUTBOX_ARCHIVE_DIR: nothing is dropped unarchived.")
+if OUTBOX_ARCHIVE_DIR:
+    STORAGES["archive"] = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": BASE_DIR / OUTBOX_ARCHIVE_DIR,
+            # Every organisation's events: for the application's own account only.
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    }
 
 # --- guard -------------------------------------------------------------------------------------------------------
 
@@ -212,7 +241,7 @@ CSRF_COOKIE_SAMESITE = "Lax"
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", 2_621_440)
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", True) else None
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", True)
@@ -281,6 +310,13 @@ SPECTACULAR_SETTINGS = {
     # Without the hook that names enums: choices stay where they are used, and equal ones cannot collide.
     "POSTPROCESSING_HOOKS": ["flowledger.api.schema.add_error_components"],
 }
+
+# --- metrics -----------------------------------------------------------------------------------------------------
+
+# Lets a scraper on another machine read /metrics; without it only this machine's own may.
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("METRICS_TOKEN is too short to guard anything; use at least 16 random characters.")
 
 # --- logging -----------------------------------------------------------------------------------------------------
 

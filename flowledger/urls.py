@@ -13,6 +13,7 @@ from django.views.generic import RedirectView
 from flowledger.api.errors import is_api_path, not_found, plain_error
 from flowledger.api.views import docs
 from flowledger.api.views.health import liveness
+from flowledger.api.views.metrics import metrics
 
 api_patterns: list[Any] = [
     path("", include("flowledger.api.urls")),
@@ -25,6 +26,7 @@ api_patterns: list[Any] = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("healthz", liveness, name="healthz"),
+    path("metrics", metrics, name="metrics"),
     path("openapi.json", docs.openapi, name="openapi"),
     path("api-docs", docs.swagger, name="swagger"),
     path("api/", include(api_patterns)),

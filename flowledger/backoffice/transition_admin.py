@@ -16,7 +16,6 @@ from django.http import Http404, HttpRequest, HttpResponseNotAllowed, HttpRespon
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import escape, format_html, format_html_join
 from django.utils.timezone import now
 from django_fsm import FSMFieldMixin
 from unfold.forms import AdminForm
@@ -206,34 +205,6 @@ class TransitionAdmin(OrgAdmin):
         }
         status = 400 if form.errors else 200
         return TemplateResponse(request, "backoffice/transition_form.html", context, status=status)
-
-
-def bulk_transition(button: TransitionButton) -> Callable[[Any, HttpRequest, Any], None]:
-    """A change-list action that runs a button without a form on every selected row, with one line per refusal.
-
-    Each row is a use case of its own: the refused ones keep their state, the others move.
-    """
-
-    def run(page: TransitionAdmin, request: HttpRequest, rows: Any) -> None:
-        moved, refused = 0, []
-        for obj in rows.order_by("pk"):
-            try:
-                button.service(
-                    org=org_of(request), actor=actor_of(request), at=now(), **{button.service_argument(obj): obj.pk}
-                )
-                moved += 1
-            except FlowLedgerError as error:
-                refused.append((str(obj), explain(error)))
-        if moved:
-            page.message_user(request, f"{button.label}: {moved} done.", messages.SUCCESS)
-        if refused:
-            lines = format_html_join("", "<li><b>{}</b>: {}</li>", refused)
-            sentence = format_html('{}: {} not possible.<ul class="ml-5">{}</ul>', button.label, len(refused), lines)
-            page.message_user(request, sentence, messages.ERROR)
-
-    run.__name__ = f"{button.name.replace('-', '_')}_selected"
-    run.short_description = f"{escape(button.label)} the selected rows"  # type: ignore[attr-defined]
-    return run
 
 
 def _transition_of(model: type[Any], name: str) -> Any:

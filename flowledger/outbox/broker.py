@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import redis
 import structlog
@@ -71,14 +71,3 @@ def ask_again() -> None:
     """Forget that the broker was silent, so that the next question is really asked."""
     global _silent_until
     _silent_until = 0.0
-
-
-def heartbeat_key(kind: str, name: str) -> str:
-    """The key under which a live process shows itself."""
-    return f"flowledger:heartbeat:{kind}:{name}"
-
-
-def scan_count(client: redis.Redis, pattern: str) -> int:
-    """How many keys match; for the few keys of heartbeats."""
-    keys: Any = client.scan_iter(match=pattern, count=100)
-    return sum(1 for _ in keys)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+import redis
+from django.db import OperationalError, connection, connections
 from django.test import Client
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import now
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from flowledger.outbox import broker
+from flowledger.outbox import broker, health
 from flowledger.outbox.health import end_heartbeat, show_heartbeat
+from tests.api.test_dead_letters import make_letter
 from tests.client import ApiClient
 
 
@@ -28,8 +36,10 @@ class TestLiveness:
 @pytest.mark.django_db
 class TestHealth:
     @pytest.fixture(autouse=True)
-    def asked_afresh(self):
+    def asked_afresh(self, settings):
         broker.ask_again()
+        health.ask_again()
+        redis.Redis.from_url(settings.CACHE_URL).delete("flowledger:heartbeats")
 
     def test_is_healthy_when_every_part_shows_itself(self):
         show_heartbeat("worker", "test@here")
@@ -42,12 +52,30 @@ class TestHealth:
         body = answer.json()
         assert (answer.status_code, body["status"]) == (200, "healthy")
         assert body["services"] == {"database": "up", "broker": "up", "workers": "up", "beat": "up"}
-        assert body["outbox"] == {"depth": 0, "oldest_age_s": 0}
+        assert body["outbox"] == {"depth": 0, "depth_is_estimate": False, "oldest_age_s": 0, "dead_letters": 0}
+        assert (body["failed"], body["live_workers"]) == ([], 1)
+        assert abs(parse_datetime(body["last_beat_at"]) - now()) < timedelta(seconds=3)
 
     def test_is_degraded_without_workers(self):
         body = ApiClient().get("/api/health").json()
         assert body["status"] == "degraded"
         assert (body["services"]["workers"], body["services"]["beat"]) == ("down", "down")
+        assert (body["failed"], body["live_workers"], body["last_beat_at"]) == (["workers", "beat"], 0, None)
+
+    def test_counts_dead_letters(self, org):
+        make_letter(org)
+        assert ApiClient().get("/api/health").json()["outbox"]["dead_letters"] == 1
+
+    def test_names_nobody(self):
+        """It is anonymous: how many workers there are is enough."""
+        show_heartbeat("worker", "celery@secret-host")
+        assert "secret-host" not in ApiClient().get("/api/health").content.decode()
+
+    def test_without_redis_it_is_degraded_and_not_unavailable(self, settings):
+        settings.CACHE_URL = "redis://127.0.0.1:1/0"
+        answer = ApiClient().get("/api/health")
+        broker.ask_again()
+        assert (answer.status_code, answer.json()["failed"]) == (200, ["broker", "workers", "beat"])
 
     def test_is_503_without_the_database(self):
         with connection.execute_wrapper(gone):
@@ -55,7 +83,29 @@ class TestHealth:
         assert answer.status_code == 503
         assert answer.json()["code"] == "unavailable"
         assert answer.json()["services"]["database"] == "down"
+        assert "database" in answer.json()["failed"]
         assert answer.json()["outbox"] is None
+
+    def test_a_database_that_swallows_everything_costs_seconds_and_not_a_minute(self):
+        answers = []
+
+        def ask() -> None:
+            stranger = connection.copy()
+            stranger.settings_dict.update(HOST="127.0.0.1", PORT=str(listener.getsockname()[1]))
+            connections["default"] = stranger
+            began = time.monotonic()
+            answers.extend((ApiClient().get("/api/health"), time.monotonic() - began))
+            connections.close_all()
+
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join(timeout=60)
+        answer, seconds = answers
+        assert (answer.status_code, answer.json()["services"]["database"]) == (503, "down")
+        assert seconds < 5
 
 
 class TestDocuments:

@@ -98,7 +98,7 @@ def _dead_letter(world: World) -> WorkEvent:
         event_name="pursuit.won",
         item_type="pursuit",
         item_id=1,
-        payload={},
+        payload={"pursuit_id": 1, "value": "1.00", "currency": "EUR"},
         actor_kind="system",
         actor_label="tests",
         origin="api",
@@ -109,6 +109,13 @@ def _dead_letter(world: World) -> WorkEvent:
 
 
 BUILDERS: dict[str, Callable[[World], Any]] = {"api_key": _api_key, "dead_letter": _dead_letter}
+
+_REASON = {"reason": "Sent twice."}
+
+
+def _letters(world: World) -> Mapping[str, Any]:
+    return {"dead_letter_ids": [world["dead_letter"].pk]}
+
 
 _KEY = {"name": "loader", "role": "rep", "scopes": ["signals:write"]}
 
@@ -123,8 +130,15 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/outbox/catalogue", key=200),
     Endpoint("GET", "/api/outbox/dead-letters", weakest=Role.MANAGER),
     Endpoint("POST", "/api/outbox/dead-letters/{dead_letter}/retry", weakest=Role.MANAGER),
+    Endpoint("POST", "/api/outbox/dead-letters/{dead_letter}/discard", weakest=Role.MANAGER, body=_REASON),
+    Endpoint("POST", "/api/outbox/dead-letters/{dead_letter}/redact", weakest=Role.MANAGER, body=_REASON),
+    # A stranger's ids are refused one by one, in an answer that is 200.
+    Endpoint("POST", "/api/outbox/dead-letters/retry", weakest=Role.MANAGER, body=_letters),
     Endpoint(
-        "POST", "/api/outbox/dead-letters/{dead_letter}/discard", weakest=Role.MANAGER, body={"reason": "Sent twice."}
+        "POST",
+        "/api/outbox/dead-letters/discard",
+        weakest=Role.MANAGER,
+        body=lambda world: {**_letters(world), **_REASON},
     ),
     Endpoint("GET", "/api/api-keys", weakest=Role.ADMIN),
     Endpoint("POST", "/api/api-keys", 201, weakest=Role.ADMIN, body=_KEY),
