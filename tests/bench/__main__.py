@@ -17,11 +17,16 @@ def main() -> None:
     parser.add_argument("--suite", choices=names, required=True)
     parser.add_argument("--out", type=Path, required=True, help="file for the JSON lines")
     parser.add_argument("--quick", action="store_true", help="small tables and few requests: a trial of the suite")
+    parser.add_argument("--only", default="", help="only the parts of the suite whose name begins so (outbox)")
     options = parser.parse_args()
     figures = Figures(suite=options.suite)
-    importlib.import_module(f"tests.bench.suite_{options.suite}").run(figures, quick=options.quick)
+    choice = {"only": options.only} if options.only else {}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    figures.write(options.out)
+    try:
+        importlib.import_module(f"tests.bench.suite_{options.suite}").run(figures, quick=options.quick, **choice)
+    finally:
+        # Half an hour's figures are not lost with the part that failed.
+        figures.write(options.out)
     print(figures.table())
     print(f"Written to {options.out}.")
 

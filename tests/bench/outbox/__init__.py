@@ -1,0 +1,1 @@
+"""The pieces of suite `outbox`: one module per question, and `peers`, which runs in an environment of its own."""
