@@ -37,7 +37,9 @@ _UNKNOWN_EVENT_SECONDS = 60
 _RETRIES_AT_ONCE = 20
 _EXPIRED_EVERY_SECONDS = 5.0
 _KNOWN_ORG_SECONDS = 1.0
-_SERIALIZATION_FAILURE = "40001"
+# A row that another worker completes this moment moves to another partition and cannot be locked any more; or another
+# claim of the same organisation takes long.
+_LOOK_AGAIN = {"40001", "55P03"}
 
 
 @dataclass(frozen=True)
@@ -221,15 +223,12 @@ class _Drain:
 
 
 def _claim(claim: Callable[[], list[sql.ClaimedEvent]]) -> list[sql.ClaimedEvent]:
-    """Claim, or nothing where the database asks to look again.
-
-    A row that another worker completes this moment moves to another partition, and cannot be locked any more.
-    """
+    """Claim, or nothing where the database asks to look again."""
     try:
         with system_scope("outbox claim"):
             return claim()
     except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", None) != _SERIALIZATION_FAILURE:
+        if getattr(error.__cause__, "sqlstate", None) not in _LOOK_AGAIN:
             raise
         return []
 

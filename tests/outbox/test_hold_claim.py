@@ -91,6 +91,15 @@ class TestClaim:
             assert second.result(timeout=20) == [stranger.pk]
         assert again(younger).claimed_at is None
 
+    def test_a_claim_that_hangs_holds_up_its_organisation_and_no_drain(self, send, org, other_org):
+        send(1)
+        elsewhere = send(1, to=other_org)
+        with ThreadPoolExecutor(1) as pool, system_scope("tests"):
+            sql.claim_fresh(token=HOLDER, limit=1, orgs=[org.pk])
+            result = pool.submit(in_thread(drain_all)).result(timeout=30)
+        assert (result.handled, result.exhausted) == (1, True)
+        assert again(elsewhere).processed_at is not None
+
     def test_an_organisation_with_a_backlog_gets_its_share_and_no_more(self, send, org, other_org):
         backlog = [send(n) for n in range(30)]
         single = send(1, to=other_org)

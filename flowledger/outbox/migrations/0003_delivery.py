@@ -10,6 +10,10 @@ from django.db import migrations
 
 _NARROW = """SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
     SET plan_cache_mode = force_generic_plan"""
+# A claim needs no durability: one that a crash of the server forgets fails at its fence. And a worker that is frozen between
+# its claim and the end of the transaction must not keep the lock from the others: the server ends its session.
+_BRIEFLY = """PERFORM set_config('synchronous_commit', 'off', true),
+        set_config('idle_in_transaction_session_timeout', '30s', true)"""
 _PENDING = "{0}.processed_at IS NULL AND {0}.dead_letter_at IS NULL"
 _UNCLAIMED = _PENDING + " AND {0}.claimed_at IS NULL"
 _FRESH = _UNCLAIMED + " AND {0}.attempts = 0 AND {0}.crashes = 0 AND {0}.available_at <= statement_timestamp()"
@@ -63,15 +67,14 @@ $look$;
 
 # Claims by turns: of each organisation up to half of the batch, so that one with a backlog gets its share and not more; of
 # a single one all of it. Claims of one organisation exclude each other until they are committed: what the statement after the lock
-# sees is then settled, and no younger event of an item can pass an older one that is being claimed this moment. A claim
-# needs no durability: one that a crash of the server forgets fails at its fence.
+# sees is then settled, and no younger event of an item can pass an older one that is being claimed this moment.
 #
 # After the events of an organisation comes a row without a name. Its id is the first one that is left, from which the next
 # claim may look: not behind the last one claimed, because what was passed over for the sake of order comes before it.
 CLAIM = f"""
 CREATE FUNCTION outbox_claim(p_token uuid, p_limit integer, p_orgs bigint[], p_marks bigint[])
 RETURNS TABLE ({_CLAIMED_COLUMNS})
-LANGUAGE plpgsql {_NARROW} AS $claim$
+LANGUAGE plpgsql {_NARROW} SET lock_timeout = '2s' AS $claim$
 #variable_conflict use_column
 DECLARE
     taken integer := 0;
@@ -79,7 +82,7 @@ DECLARE
     key bigint;
     locked boolean := false;
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
+    {_BRIEFLY};
     FOR turn IN 1..cardinality(p_orgs) LOOP
         key := hashtextextended('outbox_claim', p_orgs[turn]);
         IF NOT pg_try_advisory_xact_lock(key) THEN
@@ -119,7 +122,7 @@ CREATE FUNCTION outbox_claim_waiting(p_token uuid, p_limit integer) RETURNS TABL
 LANGUAGE plpgsql {_NARROW} AS $claim$
 #variable_conflict use_column
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
+    {_BRIEFLY};
     RETURN QUERY
     WITH pick AS MATERIALIZED (
         SELECT e.ctid AS place FROM outbox_workevent_open e
@@ -139,10 +142,10 @@ $claim$;
 # One, and only at the head of its item; claims of this lane exclude each other, so two cannot take two of one item.
 CLAIM_CRASHED = f"""
 CREATE FUNCTION outbox_claim_crashed(p_token uuid) RETURNS TABLE ({_CLAIMED_COLUMNS})
-LANGUAGE plpgsql {_NARROW} AS $claim$
+LANGUAGE plpgsql {_NARROW} SET lock_timeout = '2s' AS $claim$
 #variable_conflict use_column
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
+    {_BRIEFLY};
     PERFORM pg_advisory_xact_lock(hashtextextended('outbox_claim_crashed', 0));
     RETURN QUERY
     WITH pick AS MATERIALIZED (
