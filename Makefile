@@ -42,6 +42,8 @@ lock: setup ## Resolve the dependencies of pyproject.toml anew into the lock fil
 		--no-emit-index-url --no-header --quiet -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --upgrade --python-version 3.11 --universal --generate-hashes \
 		--no-emit-index-url --no-header --quiet --extra dev -c requirements.lock -o requirements-dev.lock
+	$(BIN)/uv pip compile tests/bench/peers.in --upgrade --python-version 3.11 --universal --generate-hashes \
+		--no-emit-index-url --no-header --quiet -c requirements.lock -o tests/bench/peers.lock
 
 run: setup ## Run the application on its own servers, with a demo organisation (PORT=8000)
 	@exec $(PY) -m flowledger.embedded --die-with-parent run
@@ -55,8 +57,8 @@ test: setup ## Run the test suite on throw-away servers (ARGS="tests/embedded -k
 test-failed: setup ## Run what failed last, one test after the other; refuses when nothing is known to have failed
 	@$(PY) -m pytest --last-failed --last-failed-no-failures none -rs $(ARGS)
 
-faults: setup ## Run the tests that kill processes and servers, one after the other
-	@$(PY) -m pytest tests/faults $(ARGS)
+faults: setup ## Run all tests that kill processes and servers, one after the other (FAULT_SEED=20261121)
+	@FAULTS=all $(PY) -m pytest tests/faults -rs $(ARGS)
 
 check: setup check-code ## Lint, types, import contracts, migrations, production settings, API schema
 	@$(PY) -m flowledger.embedded exec -- $(MAKE) check-with-servers
@@ -79,10 +81,10 @@ format: setup ## Format the code and repair what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure (SUITE=api OUT=reports/bench-api.json)
+bench: setup ## Measure (SUITE=api or outbox, OUT=reports/bench-api.json, ARGS=--quick for a trial)
 	@mkdir -p "$(dir $(OUT))"
 	@$(PY) -m tests.bench --suite "$(SUITE)" --out "$(OUT)" $(ARGS)
 
 clean: ## Remove the environment, caches and reports; the data in .data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage reports staticfiles
+	rm -rf $(VENV) .bench-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage reports staticfiles
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,6 +7,7 @@ Celery carries ticks only; what is to be done stands in the database. `celery -A
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import Any
@@ -216,11 +217,27 @@ def _worker_name(sender: Any) -> str:
     return str(name or f"pid-{os.getpid()}")
 
 
+class _Sparingly(logging.Filter):
+    """Says once a minute that a tick could not be sent: a broker that is away for a night must not fill the disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._throttle = _Throttle()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not str(record.msg).startswith("Message Error"):
+            return True
+        # Of the stack of the beat there is nothing to learn.
+        record.msg, record.args, record.exc_info = "beat cannot send: %s", (record.args or ("",))[:1], None
+        return self._throttle.passes(60)
+
+
 @signals.beat_init.connect
 @signals.beat_embedded_init.connect
 def _become_beat(**kwargs: Any) -> None:
     global _is_beat
     _is_beat = True
+    logging.getLogger("celery.beat").addFilter(_Sparingly())
 
 
 @signals.after_task_publish.connect

@@ -8,6 +8,7 @@ work. It does not arrive: then the consumer is deaf, and connects anew.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import time
@@ -22,6 +23,7 @@ from celery.bootsteps import RUN
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import state
 from celery.worker.consumer import Consumer
+from celery.worker.loops import asynloop, synloop
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis import RedisError
@@ -65,11 +67,21 @@ def listen(**kwargs: Any) -> None:
     """Arrive: the own tick of a worker whose queues have no work that could be done in any case."""
 
 
+class _Stuck(BaseException):
+    """Raised by the alarm; no Exception, because what the event loop hangs in tries again after those."""
+
+
+# Parts of Celery's consumer that nobody here listens to. They speak to Redis too, with an endless patience in which the
+# event loop stands still.
+_LEFT_OUT = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
+
+
 class SteadyConsumer(Consumer):
     """Celery's consumer with a watch of its own, named by the setting `worker_consumer`."""
 
-    def __init__(self, *args: Any, app: Celery, **kwargs: Any) -> None:
-        super().__init__(*args, app=app, **kwargs)
+    def __init__(self, *args: Any, app: Celery, worker_options: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        self.loop = self._turn_until_stuck
+        super().__init__(*args, app=app, worker_options={**(worker_options or {}), **_LEFT_OUT}, **kwargs)
         # New for each process: a message for a namesake that died is nobody's.
         name = f"own.{self.hostname}.{uuid4().hex[:12]}"
         self._own_queue = Queue(  # type: ignore[no-untyped-call]
@@ -92,6 +104,8 @@ class SteadyConsumer(Consumer):
         self._turned_at: float | None = None
         signals.task_received.connect(self._hear)
         signals.worker_shutting_down.connect(self._dismiss_stand_in)
+        # An alarm that rings while the interpreter ends would kill it.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
 
     # --- while connected ---------------------------------------------------------------------------------------------
 
@@ -104,6 +118,13 @@ class SteadyConsumer(Consumer):
         signal.setitimer(signal.ITIMER_REAL, _ALARM_SECONDS, _ALARM_SECONDS)
         # Celery takes it off again when the connection is lost.
         hub.call_repeatedly(_LOOK_SECONDS, self._look)
+
+    def _turn_until_stuck(self, *args: Any) -> None:
+        try:
+            (asynloop if self.hub else synloop)(*args)
+        except _Stuck as stuck:
+            self.hub.reset()
+            raise ConnectionError("The event loop was stuck.") from stuck
 
     def _hear(self, sender: Any = None, **kwargs: Any) -> None:
         self._heard_at = time.monotonic()
@@ -118,6 +139,7 @@ class SteadyConsumer(Consumer):
         """Called by the event loop; raises a connection error when the consumer is deaf, so that it connects anew."""
         self._stand_in.dismiss()
         now = self._turned_at = time.monotonic()
+        signals.heartbeat_sent.send(sender=self)
         if len(state.active_requests) >= self.pool.num_processes:
             # What it could hear now, nobody could do.
             self._expect_to_hear()
@@ -142,7 +164,7 @@ class SteadyConsumer(Consumer):
         if stuck > _STUCK_SECONDS:
             where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else ""
             log.error("event loop is stuck", seconds=round(stuck, 1), where=where)
-            raise ConnectionError("The event loop was stuck.")
+            raise _Stuck
 
     def _send_own_ticks(self) -> bool:
         try:

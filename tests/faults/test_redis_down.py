@@ -8,39 +8,36 @@ from celery import current_app
 from flowledger.embedded.servers import throw_away_servers
 from flowledger.outbox import broker
 from flowledger.outbox.health import services_health
-from flowledger.outbox.models import WorkEvent
 from flowledger.outbox.wake import DRAIN_TASK, heed, nudge
-from flowledger.tenancy.scope import system_scope
-from tests.faults.conftest import all_processed, wait_for
-from tests.faults.parcels import FIRST, SECOND
+from tests.faults.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_events_wait_for_redis_and_requests_do_not(start_worker, weigh, effects, settings):
+def test_events_wait_for_redis_and_requests_do_not(start_worker, ledger, settings):
     with throw_away_servers(with_postgres=False) as servers:
         settings.CACHE_URL = servers.cache_url
         broker.ask_again()
         worker = start_worker(REDIS_URL=servers.redis_url, CACHE_URL=servers.cache_url)
-        before = weigh(3)
-        wait_for("the first events", all_processed)
+        ledger.ship(3)
+        wait_for("the first events", ledger.all_ended)
         wait_for(
             "heartbeats", lambda: services_health() == {"database": True, "broker": True, "workers": 1, "beat": True}
         )
 
         servers.redis.stop(kill=True)
+        ledger.inject("redis kill")
         settings.OUTBOX_WAKE = True
         started = time.perf_counter()
-        during = weigh(1)
+        during = ledger.ship()
         assert time.perf_counter() - started < 0.2
-        with system_scope("tests"):
-            assert list(WorkEvent.all_orgs.filter(processed_at=None).values_list("pk", flat=True)) == during
+        assert set(during) <= set(ledger.rows())
         assert services_health() == {"database": True, "broker": False, "workers": 0, "beat": False}
 
         servers.redis.start()
-        wait_for("the event of the dark hour", all_processed)
+        wait_for("the event of the dark hour", ledger.all_ended)
         assert worker.process.poll() is None
-        assert effects() == {(event_id, handler): 1 for event_id in before + during for handler in (FIRST, SECOND)}
+        ledger.audit()
     broker.ask_again()
 
 
