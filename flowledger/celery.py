@@ -228,7 +228,7 @@ class _Sparingly(logging.Filter):
         if not str(record.msg).startswith("Message Error"):
             return True
         # Of the stack of the beat there is nothing to learn.
-        record.msg, record.args, record.exc_info = "beat cannot send: %s", (record.args or ("",))[:1], None
+        record.msg, record.args, record.exc_info = record.getMessage().split("\n", 1)[0], None, None
         return self._throttle.passes(60)
 
 

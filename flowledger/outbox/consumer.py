@@ -137,6 +137,9 @@ class SteadyConsumer(Consumer):
 
     def _look(self) -> None:
         """Called by the event loop; raises a connection error when the consumer is deaf, so that it connects anew."""
+        if self.blueprint.state != RUN:
+            # While the pool finishes what it has, the timers go on, and nothing is to be heard any more.
+            return
         self._stand_in.dismiss()
         now = self._turned_at = time.monotonic()
         signals.heartbeat_sent.send(sender=self)
