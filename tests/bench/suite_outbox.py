@@ -16,7 +16,7 @@ from tests.bench.figures import Figures
 from tests.bench.outbox.machine import ROOT, peers_python, running_machine
 
 
-def run(figures: Figures, *, quick: bool, only: str = "") -> None:
+def run(figures: Figures, *, quick: bool, short: bool = False, only: str = "") -> None:
     python = peers_python()
     with running_machine() as machine:
         # This process records too, and wakes only where a measurement says so.
@@ -26,5 +26,5 @@ def run(figures: Figures, *, quick: bool, only: str = "") -> None:
         # What follows imports models.
         from tests.bench.outbox import program
 
-        extent = program.TRIAL if quick else program.Extent()
+        extent = program.TRIAL if quick else program.SHORT if short else program.Extent()
         program.run(figures, machine, python, extent, only=only)

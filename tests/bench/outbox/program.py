@@ -39,6 +39,22 @@ class Extent:
     held_rounds: int = 3
 
 
+SHORT = Extent(
+    throughput=Sizes(
+        procs=(2,),
+        noop=50_000,
+        procrastinate=2_000,
+        celery=4_000,
+        handler=4_000,
+        procrastinate_handler=800,
+        celery_handler=1_500,
+    ),
+    latency_samples=100,
+    claim_sizes=(10_000, 1_000_000),
+    held_events=100_000,
+    held_rounds=1,
+)
+
 TRIAL = Extent(
     throughput=Sizes(
         rounds=1,
