@@ -11,12 +11,20 @@ from django.db import connection
 
 from flowledger.outbox import sql
 from flowledger.tenancy.scope import system_scope
+from tests.faults.ledger import Changed
 from tests.faults.processes import wait_for
 from tests.faults.servers.conftest import as_owner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-HOSTILE = ("enable_hashjoin", "enable_mergejoin", "enable_material", "enable_hashagg", "enable_indexscan")
+HOSTILE = ("enable_hashjoin", "enable_mergejoin", "enable_material", "enable_hashagg", "enable_sort")
+# What Django makes of `filter(pk__in=inner.select_for_update(skip_locked=True)[:10]).update(…)`.
+UNSAFE_CLAIM = """
+UPDATE outbox_workevent_open SET claimed_by = %s, claimed_at = statement_timestamp(), attempts = 1
+ WHERE id IN (SELECT id FROM outbox_workevent_open
+               WHERE processed_at IS NULL AND dead_letter_at IS NULL AND claimed_at IS NULL AND attempts = 0
+               ORDER BY org_id, id LIMIT 10 FOR UPDATE SKIP LOCKED)
+"""
 LIMIT = 10
 TABLE = "outbox_workevent_open"
 
@@ -66,6 +74,15 @@ def claimed(ledger, token: uuid.UUID) -> int:
 
 
 class TestLimit:
+    def test_the_planner_is_hostile_indeed(self, ledger, hostile_planner):
+        """Under these settings the usual form of a claim runs its inner query once for every row."""
+        ledger.ship_at_once(2000)
+        token = uuid.uuid4()
+        with pytest.raises(Changed), system_scope("tests"), connection.cursor() as cursor:
+            cursor.execute(UNSAFE_CLAIM, [token])
+            assert cursor.rowcount == 2000
+            raise Changed
+
     @pytest.mark.parametrize("lane", LANES)
     def test_a_claim_takes_no_more_than_its_limit_under_any_plan(self, ledger, hostile_planner, lane):
         """Never analysed: the planner knows nothing of 2,000 rows that came at once."""
