@@ -1,6 +1,7 @@
-"""All raw SQL of the outbox: set-based, fenced by the claim's token, timed by the database's clock only.
+"""The raw SQL of delivery: set-based, fenced by the claim's token, timed by the database's clock only.
 
-Every statement runs inside a scope. `statement_timestamp()` rather than `now()`: it moves on inside a long transaction.
+Every statement runs inside a scope; what changes tables is in `partitions` and `retention`. `statement_timestamp()`
+rather than `now()`: it moves on inside a long transaction.
 """
 
 from flowledger.outbox.sql.delivery import (
