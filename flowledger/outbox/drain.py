@@ -61,7 +61,7 @@ class _Batch:
 
     token: uuid.UUID
     events: list[sql.ClaimedEvent]
-    open_ids: set[int] = field(default_factory=set)
+    open_ids: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.open_ids = {event.id for event in self.events}
@@ -93,6 +93,7 @@ class _Drain:
 
     def run(self) -> DrainResult:
         until = time.monotonic() + self._limits.seconds
+        retries = min(_RETRIES_AT_ONCE, self._limits.batch_size)
         while not shutdown.requested() and time.monotonic() < until:
             with system_scope("outbox look"):
                 waiting = self._turns.look()
@@ -100,9 +101,9 @@ class _Drain:
             # Not before: who was woken by a commit wants to be quick.
             claimed += self._give_back_expired()
             if waiting.retries:
-                claimed += self._take_waiting()
+                claimed += self._take_alone("waiting", lambda token: sql.claim_waiting(token=token, limit=retries))
             if waiting.crashed:
-                claimed += self._take_crashed()
+                claimed += self._take_alone("crashed", lambda token: sql.claim_crashed(token=token))
             if claimed:
                 continue
             if self._turns.saw_everything:
@@ -127,22 +128,12 @@ class _Drain:
         pace.learn(len(events), self._delivering.handler_seconds - spent)
         return len(events)
 
-    def _take_waiting(self) -> int:
+    def _take_alone(self, lane: str, claim: Callable[[uuid.UUID], list[sql.ClaimedEvent]]) -> int:
         """What is tried again: each event alone."""
         token = uuid.uuid4()
         began = time.monotonic()
-        limit = min(_RETRIES_AT_ONCE, self._limits.batch_size)
-        events = _claim(lambda: sql.claim_waiting(token=token, limit=limit))
-        metrics.observe_claim("waiting", time.monotonic() - began, len(events))
-        self._deliver(_Batch(token, events), together=False)
-        return len(events)
-
-    def _take_crashed(self) -> int:
-        """What killed a worker: one at a time."""
-        token = uuid.uuid4()
-        began = time.monotonic()
-        events = _claim(lambda: sql.claim_crashed(token=token))
-        metrics.observe_claim("crashed", time.monotonic() - began, len(events))
+        events = _claim(lambda: claim(token))
+        metrics.observe_claim(lane, time.monotonic() - began, len(events))
         self._deliver(_Batch(token, events), together=False)
         return len(events)
 
