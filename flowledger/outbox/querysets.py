@@ -64,10 +64,6 @@ class HandlerFailureQuerySet(OrgQuerySet["HandlerFailure"]):
         )
         return self.filter(~Exists(receipts))
 
-    def of_events(self, event_ids: list[int]) -> Self:
-        """The failures of these events."""
-        return self.filter(event_id__in=event_ids)
-
 
 class OutgoingEmailQuerySet(OrgQuerySet["OutgoingEmail"]):
     """Messages by the state of their sending."""

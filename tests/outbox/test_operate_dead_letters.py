@@ -52,7 +52,7 @@ class TestDeadLetters:
             rows = WorkEvent.objects.for_org(org)
             assert [event.pk for event in rows.dead()] == [dead.pk]
             assert (rows.pending().count(), rows.ready().count()) == (0, 0)
-            (failure,) = HandlerFailure.objects.for_org(org).of_events([dead.pk]).unresolved()
+            (failure,) = HandlerFailure.objects.for_org(org).filter(event_id=dead.pk).unresolved()
         assert (failure.handler, failure.error) == ("bad", "ValueError: broken")
         assert "Traceback" in failure.traceback
 
