@@ -95,9 +95,7 @@ class _Drain:
         until = time.monotonic() + self._limits.seconds
         retries = min(_RETRIES_AT_ONCE, self._limits.batch_size)
         while not shutdown.requested() and time.monotonic() < until:
-            with system_scope("outbox look"):
-                waiting = self._turns.look()
-            claimed = self._take_fresh()
+            claimed, waiting = self._take_fresh()
             # Not before: who was woken by a commit wants to be quick.
             claimed += self._give_back_expired()
             if waiting.retries:
@@ -114,19 +112,26 @@ class _Drain:
 
     # --- lanes ---
 
-    def _take_fresh(self) -> int:
-        """What was never tried: events of one organisation together."""
+    def _take_fresh(self) -> tuple[int, sql.Waiting]:
+        """What was never tried: events of one organisation together. Answers how many, and what waits in all lanes."""
         limit = pace.limit(at_most=self._limits.batch_size)
         token = uuid.uuid4()
         began = time.monotonic()
-        events = _claim(lambda: self._turns.claim(token=token, limit=limit))
+        events = _claim(lambda: self._look_and_claim(token, limit))
         if not events:
-            return 0
+            return 0, self._turns.waiting
         metrics.observe_claim("fresh", time.monotonic() - began, len(events))
         spent = self._delivering.handler_seconds
         self._deliver(_Batch(token, events), together=True)
         pace.learn(len(events), self._delivering.handler_seconds - spent)
-        return len(events)
+        return len(events), self._turns.waiting
+
+    def _look_and_claim(self, token: uuid.UUID, limit: int) -> list[sql.ClaimedEvent]:
+        """All that comes before the handlers in one transaction: who was woken by a commit wants to be quick."""
+        self._turns.look()
+        events = self._turns.claim(token=token, limit=limit)
+        self._organizations({event.org_id for event in events})
+        return events
 
     def _take_alone(self, lane: str, claim: Callable[[uuid.UUID], list[sql.ClaimedEvent]]) -> int:
         """What is tried again: each event alone."""

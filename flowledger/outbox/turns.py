@@ -20,7 +20,7 @@ class Turns:
     """The memory of one drain between its claims."""
 
     def __init__(self) -> None:
-        self._waiting = sql.Waiting([], retries=False, crashed=False)
+        self.waiting = sql.Waiting([], retries=False, crashed=False)
         self._orgs: list[int] = []
         self._last_org = 0
         self._marks: dict[int, int] = {}
@@ -37,15 +37,14 @@ class Turns:
         self._marks.clear()
         self._look_at = float("-inf")
 
-    def look(self) -> sql.Waiting:
-        """What waits, as of now or of a moment ago."""
+    def look(self) -> None:
+        """Bring `waiting` up to date, unless that was done a moment ago."""
         began = time.monotonic()
         if began >= self._look_at:
-            self._waiting = sql.look(after_org=self._last_org)
-            self._orgs = list(self._waiting.orgs)
+            self.waiting = sql.look(after_org=self._last_org)
+            self._orgs = list(self.waiting.orgs)
             ended = time.monotonic()
             self._look_at = ended + (ended - began) / _LOOKING_SHARE
-        return self._waiting
 
     def claim(self, *, token: uuid.UUID, limit: int) -> list[sql.ClaimedEvent]:
         """Claim from the organisations whose turn it is; nothing when none has anything new."""

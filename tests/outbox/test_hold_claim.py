@@ -106,6 +106,30 @@ class TestClaim:
         assert claim(10) == [event.pk for event in backlog[:5]] + [single.pk]
         assert claim(10) == [event.pk for event in backlog[5:15]]
 
+    def test_a_single_event_is_found_without_walking_past_the_backlog_of_another(self, org, other_org):
+        facts: dict[str, Any] = {
+            "event_name": "parcel.sent",
+            "actor_kind": "system",
+            "actor_label": "tests",
+            "item_type": "parcel",
+        }
+        facts |= {"origin": "system", "occurred_at": now(), "payload": {"parcel_id": 1, "note": ""}}
+        seen = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'outbox_workevent_open'"
+        with system_scope("tests"):
+            WorkEvent.all_orgs.bulk_create(WorkEvent(org=org, item_id=n, **facts) for n in range(5000))
+        # As in the midst of a backlog: the statistics know nobody but its organisation.
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE outbox_workevent_open")
+        with system_scope("tests"), connection.cursor() as cursor:
+            single = WorkEvent.all_orgs.create(org=other_org, item_id=1, **facts)
+            cursor.execute(seen)
+            (before,) = cursor.fetchone()
+            events, _ = sql.claim_fresh(token=HOLDER, limit=100, orgs=[other_org.pk])
+            cursor.execute(seen)
+            (after,) = cursor.fetchone()
+        assert [event.id for event in events] == [single.pk]
+        assert after - before < 20
+
     def test_a_plan_of_any_kind_keeps_the_limit(self, send):
         for n in range(30):
             send(n)
