@@ -16,6 +16,8 @@ from flowledger.outbox.conf import OutboxSettings
 
 T = TypeVar("T")
 
+# The item type of an entry whose facts name their items themselves.
+ANY_ITEM = "*"
 _NAME = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)+")
 
 
@@ -50,6 +52,10 @@ class EventType:
         """The key of the item that the event happened to; None for events without an item."""
         return getattr(event, self.item_field) if self.item_field else None
 
+    def item_type_of(self, event: Any) -> str:
+        """The kind of the item that the event happened to; "" for events without an item."""
+        return str(event.item_type) if self.item == ANY_ITEM else self.item
+
     def encode(self, event: Any) -> str:
         """The payload as JSON text.
 
@@ -80,21 +86,25 @@ _by_name: dict[str, EventType] = {}
 _by_class: dict[type[Any], EventType] = {}
 
 
-def event(name: str, *, item: str, item_id: str | None = None) -> Callable[[type[T]], type[T]]:
+def event(
+    name: str, *, item: str = "", item_id: str | None = None, item_from_fact: bool = False
+) -> Callable[[type[T]], type[T]]:
     """Enter a frozen dataclass into the catalogue as `noun.verb`.
 
     `item` is the kind of thing it happened to ("" for none); its key is the field `<item>_id` unless `item_id` names
-    another. Values are checked against the annotations without conversion, so an event never holds a model instance
-    or a text where a number belongs. The name and the meaning of the fields are for ever: new fields get a default, a
-    new meaning gets a new name.
+    another. With `item_from_fact` it happens to items of several kinds, and each fact says to which in its fields
+    `item_type` and `item_id`. Values are checked against the annotations without conversion, so an event never holds a
+    model instance or a text where a number belongs. The name and the meaning of the fields are for ever: new fields get
+    a default, a new meaning gets a new name.
     """
 
     def enter(cls: type[T]) -> type[T]:
-        field = (item_id or f"{item}_id") if item else ""
+        kind = ANY_ITEM if item_from_fact else item
+        field = "item_id" if item_from_fact else (item_id or f"{item}_id") if item else ""
         _refuse_malformed(name, cls, field)
         # Strict: a text is no number. Instances are validated anew, because a dataclass checks nothing itself.
         cls.__pydantic_config__ = ConfigDict(strict=True, revalidate_instances="always")  # type: ignore[attr-defined]
-        entry = EventType(name=name, item=item, item_field=field, dataclass=cls, adapter=TypeAdapter(cls))
+        entry = EventType(name=name, item=kind, item_field=field, dataclass=cls, adapter=TypeAdapter(cls))
         try:
             entry.schema()
         except Exception as error:

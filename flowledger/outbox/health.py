@@ -6,6 +6,7 @@ import select
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypedDict
 
 import psycopg
@@ -14,6 +15,7 @@ from psycopg.pq import ConnStatus
 
 from flowledger.outbox.broker import ask_redis
 from flowledger.outbox.sql import operations as sql
+from flowledger.tenancy.models import Organization
 from flowledger.tenancy.scope import system_scope
 
 # Seen at least every few seconds; counted as dead when three heartbeats are missing.
@@ -60,6 +62,16 @@ class OutboxHealth(TypedDict):
     depth_is_estimate: bool
     oldest_age_s: float
     dead_letters: int
+
+
+class OrganizationOutbox(TypedDict):
+    """What waits of one organisation: counted whole, from the view that analysts read."""
+
+    pending: int
+    retrying: int
+    claimed: int
+    dead_letters: int
+    oldest_due_seconds: Decimal
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,24 @@ def recent_outbox_health() -> OutboxHealth:
     if _recent is None or time.monotonic() - _recent[0] > _RECENT_SECONDS:
         _recent = (time.monotonic(), outbox_health())
     return _recent[1]
+
+
+def organization_outbox(*, org: Organization) -> OrganizationOutbox:
+    """The organisation's own backlog; nought seconds where nothing is due."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pending, retrying, claimed, dead_letters, coalesce(oldest_due_seconds, 0) "
+            "FROM v_outbox_health WHERE org_id = %s",
+            [org.pk],
+        )
+        pending, retrying, claimed, dead, seconds = cursor.fetchone() or (0, 0, 0, 0, Decimal(0))
+    return {
+        "pending": pending,
+        "retrying": retrying,
+        "claimed": claimed,
+        "dead_letters": dead,
+        "oldest_due_seconds": seconds,
+    }
 
 
 def ask_again() -> None:

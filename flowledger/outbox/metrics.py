@@ -59,7 +59,7 @@ DELAYS = Metric(
     (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0, 3600.0),
 )
 ATTEMPTS = Metric("flowledger_outbox_attempts", "Tries to deliver an event, by what came of it.", ("event", "outcome"))
-METRICS = (CLAIMS, CLAIMED, HANDLERS, DELAYS, ATTEMPTS)
+METRICS = [CLAIMS, CLAIMED, HANDLERS, DELAYS, ATTEMPTS]
 
 _MIXED = "mixed"
 
@@ -68,6 +68,28 @@ _lock = threading.Lock()
 # By (metric, label values): of a counter the number, of a histogram the sum and the number in each bucket.
 _waiting: dict[_Series, list[float]] = {}
 _flusher: threading.Thread | None = None
+
+
+# --- what upper apps call: declared at import, so that whoever is asked knows every name --------------------------
+
+
+def declare(metric: Metric) -> Metric:
+    """Have a family of an upper app added up and told like these. Raises TypeError for a name that is taken."""
+    if metric.name in {known.name for known in METRICS}:
+        raise TypeError(f"There are two metrics called '{metric.name}'.")
+    METRICS.append(metric)
+    return metric
+
+
+def count(metric: Metric, *labels: str, number: float = 1) -> None:
+    """Add to the counter of these label values."""
+    if number:
+        _count((metric.name, *labels), number)
+
+
+def observe(metric: Metric, *labels: str, seconds: float) -> None:
+    """Put one measurement into the histogram of these label values."""
+    _observe((metric.name, *labels), metric.bounds, seconds, 1)
 
 
 # --- what the drain calls: about a microsecond, and never an error -----------------------------------------------
