@@ -1,4 +1,4 @@
-"""Every business rule of the pipeline with its default, typed; the configuration registry overrides them later."""
+"""Every business rule of the pipeline with its default, declared for organisations to set their own."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 
+from flowledger.configuration.registry import declare
 from flowledger.tenancy.models import Organization
 from workstream.machines import PursuitStage
-
-
-@dataclass(frozen=True)
-class TemplateItem:
-    """One line of a checklist template."""
-
-    name: str
-    is_required: bool = True
-
-
-@dataclass(frozen=True)
-class KickoffTask:
-    """One task that a new engagement begins with; days count from its start."""
-
-    name: str
-    due_in_days: int
-
+from workstream.rule_schemas import (
+    BandValues,
+    Checklists,
+    GateRequirements,
+    Hours,
+    KickoffTask,
+    ProposalTexts,
+    PursuitDefaults,
+    SlaDefault,
+    SlaDefaults,
+    SlaNotices,
+    Tasks,
+    TemplateItem,
+    TodayRanking,
+)
 
 PINK_ITEMS = tuple(
     TemplateItem(name)
@@ -99,6 +98,120 @@ class PipelineRules:
 DEFAULTS = PipelineRules()
 
 
+REQUIREMENTS = declare(
+    "gate_rule",
+    "requirements",
+    schema=GateRequirements,
+    default=GateRequirements.model_validate(dict(DEFAULTS.gates), strict=False),
+    help=(
+        "What a pursuit needs to enter each stage: client, owner, proposal, pink_checklist, red_checklist and, for a "
+        "loss, outcome_reason. A stage that is left out asks for nothing."
+    ),
+)
+CHECKLISTS = declare(
+    "gate_rule",
+    "checklists",
+    schema=Checklists,
+    default=Checklists(pink=PINK_ITEMS, red=RED_ITEMS),
+    help=(
+        "The pink and red items that a new pursuit gets while no checklist template is published. "
+        "Pursuits that have their items keep them."
+    ),
+)
+KICKOFF = declare(
+    "gate_rule",
+    "kickoff_tasks",
+    schema=Tasks,
+    default=KICKOFF_TASKS,
+    help="The tasks that a new engagement begins with while no template is published; days count from its start.",
+)
+PROPOSAL = declare(
+    "gate_rule",
+    "proposal",
+    schema=ProposalTexts,
+    default=ProposalTexts(title=PROPOSAL_TITLE, body=PROPOSAL_BODY),
+    help=(
+        "Title and Markdown body of a pursuit's first proposal while no template is published. "
+        "Variables are written {{ client_name }}; one that does not exist is refused."
+    ),
+)
+PURSUIT_DEFAULTS = declare(
+    "ranking_rule",
+    "pursuit_defaults",
+    schema=PursuitDefaults,
+    default=PursuitDefaults(
+        band_values=BandValues.model_validate(dict(DEFAULTS.band_values)), pursuit_due_days=DEFAULTS.pursuit_due_days
+    ),
+    help=(
+        "What a value band is worth when a candidate without a figure is promoted, and in how many days the pursuit is "
+        "due when nobody says."
+    ),
+)
+TODAY = declare(
+    "ranking_rule",
+    "today",
+    schema=TodayRanking,
+    default=TodayRanking(),
+    help=(
+        "Points that place an item on the Today panel: how its clocks stand, its band and its stage, less the workload "
+        "of its owner; and the least score of each tier."
+    ),
+)
+SLA_DEFAULTS = declare(
+    "sla_rule",
+    "defaults",
+    schema=SlaDefaults,
+    default=(
+        SlaDefault(default_key="signal_triage", item_type="signal", metric="triage_sla", threshold_hours=Decimal("24")),
+        SlaDefault(
+            default_key="candidate_triage", item_type="candidate", metric="triage_sla", threshold_hours=Decimal("24")
+        ),
+        SlaDefault(
+            default_key="pursuit_proposal", item_type="pursuit", metric="proposal_sla", threshold_hours=Decimal("72")
+        ),
+        SlaDefault(
+            default_key="pursuit_response", item_type="pursuit", metric="response_sla", threshold_hours=Decimal("96")
+        ),
+    ),
+    help="The SLA rules that a new organisation begins with; from then on the rules themselves are edited.",
+)
+UNTOUCHED_HOURS = declare(
+    "sla_rule",
+    "untouched_hours",
+    schema=Hours,
+    default=72,
+    help="After so many hours without a touch an open candidate or pursuit turns amber.",
+)
+RESPONSE_HOURS = declare(
+    "sla_rule",
+    "response_hours",
+    schema=Hours,
+    default=DEFAULTS.response_hours,
+    help="The hours after which an answer to a proposal is asked for; also the date that a proposal names.",
+)
+SLA_NOTICES = declare(
+    "notification_rule",
+    "sla",
+    schema=SlaNotices,
+    default=SlaNotices(),
+    help=(
+        "Who is told of SLA warnings and breaches: the owner of the item, the managers, the administrators; and "
+        "whether by email as well, where the person's own settings ask for it."
+    ),
+)
+
+
 def rules_for(org: Organization) -> PipelineRules:
-    """The rules in force for an organisation; today the defaults for everyone."""
-    return DEFAULTS
+    """The rules in force for an organisation: its own where it has set them, else the defaults."""
+    checklists, texts, promoted = CHECKLISTS.of(org), PROPOSAL.of(org), PURSUIT_DEFAULTS.of(org)
+    return PipelineRules(
+        gates=REQUIREMENTS.of(org).as_mapping(),
+        pink_items=checklists.pink,
+        red_items=checklists.red,
+        kickoff_tasks=KICKOFF.of(org),
+        band_values=promoted.band_values.as_mapping(),
+        pursuit_due_days=promoted.pursuit_due_days,
+        response_hours=RESPONSE_HOURS.of(org),
+        proposal_title=texts.title,
+        proposal_body=texts.body,
+    )
