@@ -111,6 +111,31 @@ def schedule(tick_seconds: float) -> dict[str, dict[str, Any]]:
             "schedule": crontab(),
             "options": {"expires": 60.0},
         },
+        "sweep-sla": {
+            "task": "workstream.tasks.sweep_sla",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
+        "notification-emails": {
+            "task": "workstream.tasks.send_notification_emails",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
+        "end-today-snoozes": {
+            "task": "workstream.tasks.end_snoozes",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
+        "announce-configuration": {
+            "task": "flowledger.configuration.tasks.announce_changes",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
+        "fold-item-tallies": {
+            "task": "workstream.tasks.fold_item_tallies",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
         "purge-idempotency-records": {
             "task": "flowledger.api.tasks.purge_idempotency_records",
             "schedule": crontab(minute="*/15"),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
 
 from flowledger.outbox.emails import queue_email
+from flowledger.outbox.recording import record_event
 from flowledger.outbox.registry import Delivery, handler
 from flowledger.tenancy.actors import Role
 from flowledger.tenancy.models import Membership
 from workstream import services
+from workstream.events import TodayOutdated
 from workstream.models import Proposal, Pursuit
 from workstream.rendering import money
+from workstream.services import sla_notices, today
 
 
 @handler("candidate.promoted", name="workstream.draft_first_proposal")
@@ -82,6 +87,110 @@ def open_engagement(delivery: Delivery) -> None:
         actor=delivery.reacting_actor(),
         at=delivery.occurred_at,
     )
+
+
+@handler(
+    [
+        *("candidate.created", "candidate.updated", "candidate.triaged", "candidate.nurtured", "candidate.held"),
+        *("candidate.archived", "candidate.promoted", "signal.linked"),
+        *("pursuit.created", "pursuit.updated", "pursuit.stage_changed"),
+        *("pursuit.submit", "pursuit.won", "pursuit.lost"),
+        *("proposal.created", "proposal.sent", "proposal.signed", "checklist.item_done", "gate.waived"),
+        *("activity.logged", "sla.warned", "sla.breached", "sla.resolved", "config.changed"),
+        "config.took_effect",
+    ],
+    name="workstream.refresh_today",
+    batch=True,
+)
+def refresh_today(deliveries: Sequence[Delivery]) -> None:
+    """The Today panel follows its items and their clocks: one refresh for a whole batch of events."""
+    items = {_item_on_panel(each) for each in deliveries}
+    today.refresh_today(
+        org=deliveries[0].org,
+        candidate_ids=[key for kind, key in items if kind == "candidate"],
+        pursuit_ids=[key for kind, key in items if kind == "pursuit"],
+        at=deliveries[-1].occurred_at,
+    )
+
+
+@handler(["today.outdated", "sla.recomputed"], name="workstream.recompute_today")
+def recompute_today(delivery: Delivery) -> None:
+    """Other weights or other rules move every row: a slice now, the rest by an event of its own."""
+    last = today.recompute_today(
+        org=delivery.org, after_id=delivery.payload.get("after_id", 0), at=delivery.occurred_at
+    )
+    if last is not None:
+        record_event(
+            org=delivery.org,
+            event=TodayOutdated(after_id=last),
+            actor=delivery.reacting_actor(),
+            at=delivery.occurred_at,
+        )
+
+
+@handler("sla.warned", name="workstream.notify_warned", outside=True)
+def notify_warned(delivery: Delivery) -> None:
+    """Owner and managers hear that an item is about to miss its time, in the back office and by email."""
+    sla_notices.tell_of_warning(org=delivery.org, clock_id=delivery.payload["clock_id"], at=delivery.occurred_at)
+
+
+@handler("sla.breached", name="workstream.notify_breached", outside=True)
+def notify_breached(delivery: Delivery) -> None:
+    """Owner and managers hear that an item has missed its time."""
+    sla_notices.tell_of_breach(org=delivery.org, breach_id=delivery.payload["breach_id"], at=delivery.occurred_at)
+
+
+@handler(["sla.rule_changed", "sla.recompute_continued"], name="workstream.recompute_sla_clocks")
+def recompute_sla_clocks(delivery: Delivery) -> None:
+    """The running clocks of a rule follow its edit: some now, the rest by an event of their own."""
+    services.recompute_clocks(
+        org=delivery.org,
+        rule_id=delivery.payload["rule_id"],
+        counted=delivery.payload.get("clocks", 0),
+        after=delivery.payload.get("after_clock_id", 0),
+        actor=delivery.reacting_actor(),
+        at=delivery.occurred_at,
+    )
+
+
+@handler("sla.calendar_changed", name="workstream.recompute_sla_calendar")
+def recompute_sla_calendar(delivery: Delivery) -> None:
+    """The running clocks of every rule that counts by a calendar follow its edit."""
+    services.recompute_calendar(
+        org=delivery.org,
+        calendar_id=delivery.payload["calendar_id"],
+        actor=delivery.reacting_actor(),
+        at=delivery.occurred_at,
+    )
+
+
+@handler(
+    ["config.changed", "config.took_effect", "sla.touch_recompute_continued"],
+    name="workstream.recompute_touch_clocks",
+)
+def recompute_touch_clocks(delivery: Delivery) -> None:
+    """The touch clocks follow the hours that an item may go untouched: some now, the rest by an event of their own."""
+    facts = delivery.payload
+    if "rule_type" in facts and (facts["rule_type"], facts["key"]) != ("sla_rule", "untouched_hours"):
+        return
+    services.recompute_touch_clocks(
+        org=delivery.org,
+        counted=facts.get("clocks", 0),
+        after=facts.get("after_clock_id", 0),
+        actor=delivery.reacting_actor(),
+        at=delivery.occurred_at,
+    )
+
+
+def _item_on_panel(delivery: Delivery) -> tuple[str, int]:
+    """The kind and key of the candidate or pursuit whose row an event may move; of others, what moves none."""
+    if delivery.item_type in {"candidate", "pursuit"}:
+        return delivery.item_type, delivery.item_id or 0
+    facts = delivery.payload
+    if "subject_type" in facts:
+        return facts["subject_type"], facts["subject_id"]
+    kind = "pursuit" if "pursuit_id" in facts else "candidate"
+    return kind, facts.get(f"{kind}_id") or 0
 
 
 def _notify_team(delivery: Delivery, pursuit: Pursuit, *, subject: str, sentence: str) -> None:

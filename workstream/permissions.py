@@ -29,6 +29,8 @@ register_verbs(
         "record_cost": Role.REP,
         "edit_taxonomy": Role.MANAGER,
         "edit_templates": Role.MANAGER,
+        "edit_sla": Role.MANAGER,
         "import_history": Role.ADMIN,
+        "snooze": Role.REP,
     }
 )

@@ -21,7 +21,7 @@ from flowledger.embedded.procfile import ProcessGroup, StopRequested, StopSignal
 from flowledger.embedded.servers import EmbeddedServers
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-_PREPARATIONS = (("migrate", "--no-input"), ("demo_org",))
+_PREPARATIONS = (("migrate", "--no-input"), ("sla", "backfill"), ("demo_org",))
 _NOT_RUN = ("release",)
 _PORT_PATIENCE = 5.0
 

@@ -51,6 +51,8 @@ class SearchMixin(OrgQuerySet[Any]):
     search_function: ClassVar[str]
     # The most rows that the search in this queryset can find, if it searches: a total that reaches it is a lower bound.
     capped_at: int | None = None
+    # Whether the search stopped there.
+    reached_cap = False
 
     def search(self, text: str, *, at_most: int = NEWEST_MATCHES) -> Self:
         """Rows with all words of `text`, the last one as a prefix: the `at_most` newest of them.
@@ -67,11 +69,13 @@ class SearchMixin(OrgQuerySet[Any]):
             keys = [key for (key,) in cursor.fetchall()]
         found = self.filter(AmongKeys(F("pk"), keys))
         found.capped_at = at_most
+        found.reached_cap = len(keys) >= at_most
         return found
 
     def _clone(self) -> Self:
         clone: Self = super()._clone()  # type: ignore[misc]
         clone.capped_at = self.capped_at
+        clone.reached_cap = self.reached_cap
         return clone
 
 

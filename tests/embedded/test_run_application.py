@@ -142,7 +142,7 @@ def application(tmp_path: Path, port: int) -> Iterator[Application]:
 class TestRun:
     def test_prepares_starts_says_where_to_look_and_stops_in_order(self, application):
         process = application.run_until_up()
-        assert application.words() == ["migrate", "demo_org"]
+        assert application.words() == ["migrate", "sla", "demo_org"]
         assert wait_until(lambda: discover(application.data_dir) != {}, seconds=5)
 
         process.send_signal(signal.SIGINT)
@@ -151,7 +151,8 @@ class TestRun:
         assert status == 0
         assert application.everything_ended()
         lines = output.splitlines()
-        assert lines.index("done: migrate --no-input") < lines.index("done: demo_org")
+        done = [line for line in lines if line.startswith("done: ")]
+        assert done == ["done: migrate --no-input", "done: sla backfill", "done: demo_org"]
         assert any(line.startswith("worker | broker is redis+socket:///") for line in lines)
         assert lines[-1] == "Stopping the servers."
 
@@ -162,7 +163,7 @@ class TestRun:
 
         application.run_until_up()
 
-        assert application.words() == ["migrate", "demo_org"] * 2
+        assert application.words() == ["migrate", "sla", "demo_org"] * 2
 
     def test_a_second_one_in_the_same_checkout_is_refused_and_told_where_the_first_is(self, application, port):
         first = application.run_until_up()
@@ -229,7 +230,7 @@ class TestRun:
 
         assert not application.data_dir.exists()
         with psycopg.connect(servers.database_url) as connection:
-            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (2,)
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (3,)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
@@ -241,7 +242,7 @@ class TestKilled:
         process.wait()
         application.run_until_up()
 
-        assert application.words() == ["migrate", "demo_org"] * 2
+        assert application.words() == ["migrate", "sla", "demo_org"] * 2
 
     def test_a_killed_parent_takes_everything_with_it(self, application):
         # As make does: the launcher is its child, and nobody tells it that make is gone.

@@ -36,7 +36,8 @@ from workstream.models import (
 )
 from workstream.models.checklists import ChecklistKind
 from workstream.models.signals import SourceType
-from workstream.rules import PipelineRules, TemplateItem
+from workstream.rule_schemas import TemplateItem
+from workstream.rules import PipelineRules
 from workstream.services.candidates import new_pursuit
 from workstream.services.checklists import count, new_checklist
 from workstream.services.engagements import new_engagement

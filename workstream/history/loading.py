@@ -20,6 +20,7 @@ from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.scope import current_scope
 from flowledger.tenancy.usecases import use_case
 from workstream import gates
+from workstream.history.clocks import ClockWriter
 from workstream.history.journeys import Journal, Journey, continue_journey, forecast, is_after, travel
 from workstream.history.mapping import SourceStage
 from workstream.history.reading import BadLine, Export, Opportunity
@@ -36,6 +37,7 @@ from workstream.models import (
     Signal,
     SignalDelivery,
     SignalPayload,
+    SlaClock,
 )
 from workstream.models.signals import SourceType
 from workstream.rules import rules_for
@@ -89,7 +91,8 @@ def import_history(
 def _refresh_statistics() -> None:
     """Only outside of any scope: the roles inside do not own the tables."""
     if current_scope() is None:
-        names = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in (Signal, Candidate, Pursuit))
+        grown = (Signal, Candidate, Pursuit, SlaClock)
+        names = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in grown)
         with connection.cursor() as cursor:
             cursor.execute(f"ANALYZE {names}")
 
@@ -175,8 +178,10 @@ def _load_chunk(*, org: Organization, opportunities: Sequence[Opportunity], jour
             part.skip(BadRow(journal.file, opportunity.line, str(bad)))
         except FlowLedgerError as refusal:
             part.skip(BadRow(journal.file, opportunity.line, refusal.message))
-    part.count("events", _store_new(org, journeys))
-    part.count("events", _store_moved(org, moved))
+    clocks = ClockWriter.for_chunk(org, actor=journal.actor, at=journal.at)
+    part.count("events", _store_new(org, journeys, clocks))
+    part.count("events", _store_moved(org, moved, clocks))
+    clocks.store()
     return part
 
 
@@ -259,7 +264,7 @@ def _resume(opportunity: Opportunity, stands: _Standing, journal: Journal) -> Jo
     return journey
 
 
-def _store_new(org: Organization, journeys: list[Journey]) -> int:
+def _store_new(org: Organization, journeys: list[Journey], clocks: ClockWriter) -> int:
     """Insert everything of new journeys, a statement or two per table; answers how many events were recorded."""
     _insert(org, Signal, [journey.signal for journey in journeys])
     _insert(org, SignalPayload, [journey.payload for journey in journeys])
@@ -278,16 +283,19 @@ def _store_new(org: Organization, journeys: list[Journey]) -> int:
     _insert(org, Proposal, [journey.proposal for journey in journeys])
     _insert(org, Engagement, [journey.engagement for journey in journeys])
     _keep_checks(journeys)
+    for journey in journeys:
+        clocks.add(journey)
     return bulk_record(row for journey in journeys for row in _recording_rows(journey))
 
 
-def _store_moved(org: Organization, journeys: list[Journey]) -> int:
+def _store_moved(org: Organization, journeys: list[Journey], clocks: ClockWriter) -> int:
     """Save what moved on, row by row: there are few of them in an export that comes regularly."""
     before = 0
     for journey in journeys:
         rows = list(_recording_rows(journey))
         before += sum(len(row.queued_events) for row in rows)
         pursuit = journey.pursuit
+        is_opened = pursuit is not None and pursuit._state.adding
         if pursuit is not None:
             pursuit.save()
         journey.candidate.save()
@@ -295,6 +303,7 @@ def _store_moved(org: Organization, journeys: list[Journey]) -> int:
             if row is not None and (row.queued_events or row._state.adding):
                 row.pursuit = pursuit
                 row.save()
+        clocks.follow(journey, is_opened=is_opened)
     _keep_checks(journeys)
     return before
 

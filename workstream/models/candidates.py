@@ -106,6 +106,17 @@ class Candidate(StagedModel):
             # Filters of the list; the included columns let the totals of common combinations be counted in the index.
             models.Index(fields=["org", "status", "-id"], include=["value_band", "owner"], name="candidate_by_status"),
             models.Index(fields=["org", "owner", "-id"], include=["status", "value_band"], name="candidate_by_owner"),
+            # The board: open columns by due date with what they are worth, closed ones by arrival.
+            models.Index(
+                fields=["org", "status", "next_step_due", "id"],
+                include=["currency", "estimated_value", "owner"],
+                name="candidate_board",
+            ),
+            models.Index(
+                fields=["org", "status", "-state_entered_at", "-id"],
+                condition=Q(status__in=[CandidateStatus.PROMOTED, CandidateStatus.ARCHIVED]),
+                name="candidate_board_closed",
+            ),
             models.Index(fields=["org", "value_band", "-id"], include=["status", "owner"], name="candidate_by_band"),
             models.Index(fields=["org", "last_touch_at", "id"], name="candidate_by_touch"),
             models.Index(fields=["org", "next_step_due", "id"], name="candidate_by_next_step"),
@@ -113,6 +124,13 @@ class Candidate(StagedModel):
             models.Index(fields=["org", "contact"], condition=Q(contact__isnull=False), name="candidate_by_contact"),
             models.Index(fields=["org", "problem"], condition=Q(problem__isnull=False), name="candidate_by_problem"),
             models.Index(fields=["org", "solution"], condition=Q(solution__isnull=False), name="candidate_by_solution"),
+            # Outcomes: when and for which product the candidate of a pursuit was promoted.
+            models.Index(
+                fields=["org", "id"],
+                include=["promoted_at", "solution"],
+                condition=Q(promoted_at__isnull=False),
+                name="candidate_promoted",
+            ),
             models.Index(fields=["org", "created_at"], name="candidate_recent"),  # the seven-day count of the stats
             # Cross-tenant: the sweep that brings held candidates back.
             models.Index(fields=["resume_at"], condition=Q(resume_at__isnull=False), name="candidate_resume_due"),

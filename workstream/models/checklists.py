@@ -165,7 +165,7 @@ class GateCheck(OrgModel):
         ]
         indexes = [
             models.Index(fields=["org", "pursuit", "checked_at"], name="gate_check_by_pursuit"),
-            models.Index(fields=["org", "checked_at"], name="gate_check_pass_rate"),
+            models.Index(fields=["org", "checked_at"], include=["passed"], name="gate_check_pass_rate"),
         ]
 
     def __str__(self) -> str:

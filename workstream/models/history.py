@@ -30,6 +30,8 @@ class StageHistory(OrgModel):
     state = models.CharField(max_length=20)
     entered_at = models.DateTimeField()
     left_at = models.DateTimeField(null=True, blank=True)
+    # The state that followed, so that conversion is counted without looking at the next row.
+    left_for = models.CharField(max_length=20, blank=True, default="", db_default="")
     actor_kind = models.CharField(max_length=10, choices=ActorKind.choices)
     actor_id = models.BigIntegerField(null=True, blank=True)
     actor_label = models.CharField(max_length=150, blank=True)
@@ -72,6 +74,12 @@ class StageHistory(OrgModel):
                 fields=["org", "pursuit", "entered_at"],
                 condition=models.Q(pursuit__isnull=False),
                 name="stage_history_pursuit",
+            ),
+            # Velocity of a range of months, read in the index alone.
+            models.Index(
+                fields=["org", "entered_at"],
+                include=["state", "left_at", "left_for", "is_inferred"],
+                name="stage_history_velocity",
             ),
         ]
 
@@ -128,7 +136,11 @@ class StagedModel(RecordingModel):
             if not was_new:
                 StageHistory.objects.for_org(self.org_id).filter(
                     **{self._history_field: self.pk}, left_at__isnull=True
-                ).update(left_at=steps[0].at, **({"is_inferred": True} if steps[0].is_inferred else {}))
+                ).update(
+                    left_at=steps[0].at,
+                    left_for=steps[0].state,
+                    **({"is_inferred": True} if steps[0].is_inferred else {}),
+                )
             StageHistory.objects.for_org(self.org_id).bulk_create(self._stays(steps))
 
     @property
@@ -142,6 +154,7 @@ class StagedModel(RecordingModel):
                 state=step.state,
                 entered_at=step.at,
                 left_at=following.at if following else None,
+                left_for=following.state if following else "",
                 actor_kind=step.actor.kind,
                 actor_id=step.actor.pk,
                 actor_label=step.actor.label,

@@ -93,13 +93,30 @@ class Pursuit(StagedModel):
         ]
         indexes = [
             models.Index(fields=["org", "due_date", "id"], name="pursuit_list"),  # the list, soonest first
-            # Filters of the list; the included column lets totals of both together be counted in the index.
-            models.Index(fields=["org", "stage", "due_date", "id"], include=["owner"], name="pursuit_by_stage"),
+            # Filters of the list and the open columns of the board; the included columns let totals of both, and what
+            # they are worth, be had from the index.
+            models.Index(
+                fields=["org", "stage", "due_date", "id"],
+                include=["owner", "currency", "forecast_value", "probability"],
+                name="pursuit_board",
+            ),
+            models.Index(
+                fields=["org", "stage", "-state_entered_at", "-id"],
+                condition=Q(stage__in=CLOSED_STAGES),
+                name="pursuit_board_closed",
+            ),
             models.Index(fields=["org", "owner", "due_date", "id"], include=["stage"], name="pursuit_by_owner"),
             models.Index(fields=["org", "last_touch_at", "id"], name="pursuit_by_touch"),
             models.Index(fields=["org", "forecast_value", "id"], name="pursuit_by_value"),
             models.Index(fields=["org", "client"], condition=Q(client__isnull=False), name="pursuit_by_client"),
             models.Index(fields=["org", "contact"], condition=Q(contact__isnull=False), name="pursuit_by_contact"),
+            # Outcomes: what was closed in a range of days, read in the index alone.
+            models.Index(
+                fields=["org", "closed_at"],
+                include=["stage", "candidate", "owner", "forecast_value", "currency"],
+                condition=Q(closed_at__isnull=False),
+                name="pursuit_by_closing",
+            ),
             models.Index(fields=["org", "created_at"], name="pursuit_recent"),  # the seven-day count of the stats
         ]
 

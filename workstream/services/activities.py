@@ -12,6 +12,7 @@ from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization, User
 from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
+from workstream import clocks
 from workstream.machines import TaskStatus, require_legal
 from workstream.models import Activity, Task, WorkItemLink
 from workstream.models.activities import ITEM_MODELS, ActivityKind, Direction, LinkType
@@ -21,12 +22,16 @@ TOUCHED = frozenset({"signal", "candidate", "pursuit"})
 
 def item_of(org: Organization, item_type: str, item_id: int) -> Any:
     """The item that a row is to hang off. Raises InvalidInput for an unknown type, NotFound for an unknown id."""
+    return _items_of(org, item_type).fetch(item_id)
+
+
+def _items_of(org: Organization, item_type: str) -> Any:
     label = ITEM_MODELS.get(item_type)
     if label is None:
         sentence = f"There is no item type '{item_type}'; choose from: {', '.join(ITEM_MODELS)}."
         raise InvalidInput(sentence, fields={"item_type": [sentence]})
     model: Any = apps.get_model(label)
-    return model.objects.for_org(org).fetch(item_id)
+    return model.objects.for_org(org)
 
 
 @use_case
@@ -48,7 +53,7 @@ def log_activity(
     Raises NotFound, PermissionRefused, InvalidInput for an unknown kind or direction, a blank summary, or a time that
     has not come yet.
     """
-    item = item_of(org, item_type, item_id)
+    item = _items_of(org, item_type).locked().fetch(item_id)
     authorize(actor, "log_activity", item)
     happened_at = happened_at or at
     _require_choice("kind", kind, ActivityKind.values)
@@ -66,6 +71,7 @@ def log_activity(
     activity.save()
     if item_type in TOUCHED:
         type(item).objects.for_org(org).filter(pk=item.pk).touch(at=happened_at)
+        clocks.touch(item, at=at, actor=actor, happened_at=happened_at, direction=direction)
     return activity
 
 

@@ -13,9 +13,12 @@ from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
+from workstream import clocks, events
 from workstream.machines import CandidateStatus, SignalDisposition, require_legal
 from workstream.models import Candidate, CandidateSignal, CandidateTag, Pursuit, Signal
+from workstream.models.sla import SlaMetric
 from workstream.rules import rules_for
+from workstream.services.changes import changed_names
 from workstream.services.checklists import materialise_checklists
 from workstream.services.taxonomy import attach_tags
 
@@ -94,6 +97,8 @@ def create_candidate(
         for pk in wanted
     )
     attach_tags(org=org, through=CandidateTag, item=candidate, names=tags)
+    clocks.stop(list(found.values()), SlaMetric.TRIAGE, at=at, by="signal.linked", actor=actor)
+    clocks.begin(candidate, at=at)
     return candidate
 
 
@@ -111,13 +116,18 @@ def update_candidate(
     candidate: Candidate = Candidate.objects.for_org(org).locked().fetch(candidate_id)
     authorize(actor, "edit_candidate", candidate)
     changes = _known(fields)
+    changed = changed_names(candidate, changes)
     for name, value in changes.items():
         setattr(candidate, name, value)
     if not candidate.title.strip():
         raise InvalidInput("A candidate needs a title.", fields={"title": ["This must not be blank."]})
-    if tags is not None:
-        attach_tags(org=org, through=CandidateTag, item=candidate, names=tags, replace=True)
+    if tags is not None and attach_tags(org=org, through=CandidateTag, item=candidate, names=tags, replace=True):
+        changed.append("tags")
+    if changed:
+        candidate.record(events.CandidateUpdated(candidate_id=candidate.pk, changed=changed), actor=actor, at=at)
     candidate.save(update_fields=[*changes])
+    if "next_step_due" in changed:
+        clocks.set_due_date(candidate, on=candidate.next_step_due, at=at, actor=actor)
     return candidate
 
 
@@ -130,6 +140,7 @@ def triage_candidate(*, org: Organization, candidate_id: int, actor: Actor, at: 
     candidate = _locked(org, candidate_id, actor, "triage", to=CandidateStatus.TRIAGED)
     candidate.triage(actor=actor, at=at)
     candidate.save()
+    clocks.moved(candidate, at=at, by="candidate.triaged", actor=actor)
     return candidate
 
 
@@ -139,6 +150,7 @@ def nurture_candidate(*, org: Organization, candidate_id: int, actor: Actor, at:
     candidate = _locked(org, candidate_id, actor, "nurture", to=CandidateStatus.NURTURE)
     candidate.nurture(actor=actor, at=at)
     candidate.save()
+    clocks.moved(candidate, at=at, by="candidate.nurtured", actor=actor)
     return candidate
 
 
@@ -162,6 +174,7 @@ def hold_candidate(
         raise InvalidInput("The resume date lies in the past.", fields={"resume_at": ["This must lie in the future."]})
     candidate.hold(reason=reason, resume_at=resume_at, actor=actor, at=at)
     candidate.save()
+    clocks.moved(candidate, at=at, by="candidate.held", actor=actor)
     return candidate
 
 
@@ -177,6 +190,7 @@ def resume_candidate(*, org: Organization, candidate_id: int, actor: Actor, at: 
         return None
     candidate.triage(actor=actor, at=at)
     candidate.save()
+    clocks.moved(candidate, at=at, by="candidate.triaged", actor=actor)
     return candidate
 
 
@@ -187,6 +201,7 @@ def archive_candidate(*, org: Organization, candidate_id: int, reason: str, acto
     _require_reason(reason, "Say why the candidate is archived.")
     candidate.archive(reason=reason, actor=actor, at=at)
     candidate.save()
+    clocks.moved(candidate, at=at, by="candidate.archived", actor=actor)
     return candidate
 
 
@@ -219,6 +234,8 @@ def promote_candidate(
     materialise_checklists(org=org, pursuit=pursuit)
     candidate.promote(pursuit, actor=actor, at=at)
     candidate.save()
+    clocks.moved(candidate, at=at, by="candidate.promoted", actor=actor)
+    clocks.begin(pursuit, at=at)
     return Promotion(pursuit=pursuit, candidate=candidate, created=True)
 
 

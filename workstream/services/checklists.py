@@ -17,7 +17,8 @@ from flowledger.tenancy.usecases import use_case
 from workstream.machines import CLOSED_STAGES
 from workstream.models import ChecklistItem, ChecklistTemplate, Pursuit
 from workstream.models.checklists import ChecklistKind, TemplateKind
-from workstream.rules import KickoffTask, TemplateItem, rules_for
+from workstream.rule_schemas import KickoffTask, TemplateItem
+from workstream.rules import rules_for
 
 
 def template_items(*, org: Organization) -> dict[str, tuple[int, tuple[TemplateItem, ...]]]:

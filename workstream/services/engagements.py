@@ -12,7 +12,7 @@ from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
 from workstream.machines import PursuitStage
 from workstream.models import Engagement, Pursuit
-from workstream.rules import KickoffTask
+from workstream.rule_schemas import KickoffTask
 from workstream.services.activities import create_task
 from workstream.services.checklists import kickoff_tasks
 

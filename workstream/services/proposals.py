@@ -15,10 +15,11 @@ from flowledger.tenancy.actors import Actor, Origin
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
-from workstream import rendering
+from workstream import clocks, rendering
 from workstream.machines import CLOSED_STAGES, ProposalStatus, require_legal
 from workstream.models import Proposal, ProposalTemplate, Pursuit
 from workstream.models.activities import ActivityKind, Direction
+from workstream.models.sla import SlaMetric
 from workstream.rules import rules_for
 from workstream.services.activities import create_task, log_activity
 
@@ -83,6 +84,7 @@ def send_proposal(*, org: Organization, proposal_id: int, actor: Actor, at: date
     address = pursuit.contact.email if pursuit.contact else ""
     proposal.send(recipients=[address] if address else [], actor=actor, at=at)
     proposal.save()
+    clocks.proposal_sent(pursuit, at=at, actor=actor)
     if address:
         if actor.origin is not Origin.IMPORT:
             # What history sent is not sent again.
@@ -142,20 +144,27 @@ def send_newest_draft(*, org: Organization, pursuit_id: int, actor: Actor, at: d
 @use_case
 def sign_proposal(*, org: Organization, proposal_id: int, actor: Actor, at: datetime) -> Proposal:
     """Note that the customer signed a sent version. Raises NotFound, PermissionRefused, InvalidTransition."""
-    proposal, _ = _locked(org, proposal_id, actor)
+    proposal, pursuit = _locked(org, proposal_id, actor)
     require_legal(proposal, to=ProposalStatus.SIGNED)
     proposal.sign(actor=actor, at=at)
     proposal.save()
+    # A signature is an answer.
+    clocks.stop(pursuit, SlaMetric.RESPONSE, at=at, by="proposal.signed", actor=actor)
     return proposal
 
 
 @use_case
 def void_proposal(*, org: Organization, proposal_id: int, actor: Actor, at: datetime) -> Proposal:
     """Withdraw a draft or a sent version. Raises NotFound, PermissionRefused, InvalidTransition."""
-    proposal, _ = _locked(org, proposal_id, actor)
+    proposal, pursuit = _locked(org, proposal_id, actor)
     require_legal(proposal, to=ProposalStatus.VOID)
+    was_sent = proposal.status == ProposalStatus.SENT
     proposal.void(at=at)
     proposal.save()
+    newer = Proposal.objects.for_org(org).filter(pursuit=pursuit, version__gt=proposal.version, sent_at__isnull=False)
+    if was_sent and not newer.exclude(status=ProposalStatus.VOID).exists():
+        # Nobody waits for an answer to what was withdrawn.
+        clocks.cancel(pursuit, SlaMetric.RESPONSE, at=at, by="proposal voided", actor=actor)
     return proposal
 
 

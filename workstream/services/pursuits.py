@@ -14,10 +14,11 @@ from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
-from workstream import gates
+from workstream import clocks, events, gates
 from workstream.machines import PursuitStage, require_legal
 from workstream.models import CostEntry, Pursuit, PursuitTag
 from workstream.rules import rules_for
+from workstream.services.changes import changed_names
 from workstream.services.taxonomy import attach_tags
 
 PURSUIT_FIELDS = frozenset(
@@ -59,6 +60,7 @@ def update_pursuit(
             f"A pursuit has no field {', '.join(unknown)} to write.",
             fields={name: ["This cannot be written."] for name in unknown},
         )
+    changed = changed_names(pursuit, fields)
     for name, value in fields.items():
         setattr(pursuit, name, value)
     if not pursuit.title.strip():
@@ -66,9 +68,13 @@ def update_pursuit(
     if pursuit.client_id is None and pursuit.stage not in (PursuitStage.QUAL, PursuitStage.PINK):
         sentence = "A pursuit that has passed qualification keeps a client; set another one instead."
         raise InvalidInput(sentence, fields={"client_id": [sentence]})
-    if tags is not None:
-        attach_tags(org=org, through=PursuitTag, item=pursuit, names=tags, replace=True)
+    if tags is not None and attach_tags(org=org, through=PursuitTag, item=pursuit, names=tags, replace=True):
+        changed.append("tags")
+    if changed:
+        pursuit.record(events.PursuitUpdated(pursuit_id=pursuit.pk, changed=changed), actor=actor, at=at)
     pursuit.save(update_fields=[*fields])
+    if "due_date" in changed:
+        clocks.set_due_date(pursuit, on=pursuit.due_date, at=at, actor=actor)
     return pursuit
 
 
@@ -90,6 +96,7 @@ def move_pursuit(
     gates.check(pursuit, entering=stage, rules=rules_for(org), actor=actor, at=at)
     getattr(pursuit, verb)(actor=actor, at=at)
     pursuit.save()
+    clocks.moved(pursuit, at=at, by="pursuit.stage_changed", actor=actor)
     return pursuit
 
 
@@ -103,6 +110,7 @@ def submit_pursuit(*, org: Organization, pursuit_id: int, actor: Actor, at: date
     gates.check(pursuit, entering=PursuitStage.SUBMIT, rules=rules_for(org), actor=actor, at=at)
     pursuit.submit(actor=actor, at=at)
     pursuit.save()
+    clocks.moved(pursuit, at=at, by="pursuit.submit", actor=actor)
     return pursuit
 
 
@@ -117,6 +125,7 @@ def win_pursuit(*, org: Organization, pursuit_id: int, reason: str = "", actor: 
     gates.check(pursuit, entering=PursuitStage.WON, rules=rules_for(org), actor=actor, at=at)
     pursuit.win(reason=reason.strip(), actor=actor, at=at)
     pursuit.save()
+    clocks.moved(pursuit, at=at, by="pursuit.won", actor=actor)
     return pursuit
 
 
@@ -131,6 +140,7 @@ def lose_pursuit(*, org: Organization, pursuit_id: int, reason: str, actor: Acto
     gates.check(pursuit, entering=PursuitStage.LOST, rules=rules_for(org), outcome_reason=reason, actor=actor, at=at)
     pursuit.lose(reason=reason.strip(), actor=actor, at=at)
     pursuit.save()
+    clocks.moved(pursuit, at=at, by="pursuit.lost", actor=actor)
     return pursuit
 
 

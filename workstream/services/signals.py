@@ -19,9 +19,10 @@ from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
-from workstream import events
+from workstream import clocks, events
 from workstream.machines import SignalDisposition, require_legal
 from workstream.models import Candidate, CandidateSignal, Signal, SignalDelivery, SignalPayload
+from workstream.models.sla import SlaMetric
 
 SIGNAL_FIELDS = frozenset(
     {
@@ -150,6 +151,7 @@ def _receive(
         received_at=at,
     ).save()
     SignalDelivery(org=org, signal=signal, received_at=at, sender=sender, payload_sha256=payload.sha256).save()
+    clocks.begin(signal, at=at)
     return signal
 
 
@@ -189,6 +191,7 @@ def link_signal(
         return signal
     signal.link(candidate, actor=actor, at=at)
     signal.save()
+    clocks.stop(signal, SlaMetric.TRIAGE, at=at, by="signal.linked", actor=actor)
     CandidateSignal(
         org=org, candidate=candidate, signal=signal, linked_by_id=actor.user_id, reason=reason, linked_at=at
     ).save()
@@ -215,6 +218,7 @@ def reject_signal(*, org: Organization, signal_id: int, reason: str, actor: Acto
         raise InvalidInput(sentence, fields={"reason": [sentence]})
     signal.reject(reason=reason.strip(), actor=actor, at=at)
     signal.save()
+    clocks.cancel(signal, SlaMetric.TRIAGE, at=at, by="signal.rejected", actor=actor)
     return signal
 
 

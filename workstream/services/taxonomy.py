@@ -53,17 +53,20 @@ def attach_tags(
     item: Candidate | Pursuit,
     names: Sequence[str],
     replace: bool = False,
-) -> None:
-    """Put tags on a locked or new item; with `replace` the others come off."""
+) -> bool:
+    """Put tags on a locked or new item; with `replace` the others come off. Answers whether its tags are others now."""
     tags = tags_named(org=org, names=names)
     column = item._meta.model_name or ""
     links = through.objects.for_org(org).filter(**{column: item})
-    if replace:
+    wanted = {tag.pk for tag in tags}
+    before: set[int] = set(links.values_list("tag_id", flat=True)) if replace else set()
+    if before - wanted:
         links.exclude(tag__in=tags).delete()
     if tags:
         through.objects.for_org(org).bulk_create(
             [through(org=org, tag=tag, **{column: item}) for tag in tags], ignore_conflicts=True
         )
+    return before != wanted
 
 
 @use_case
