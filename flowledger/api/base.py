@@ -59,6 +59,8 @@ class OrgAPIView(APIView):
     action_roles: ClassVar[Mapping[str, Role]] = {}
     # Off only where an answer must not be kept: it shows a credential once.
     idempotent: ClassVar[bool] = True
+    # Actions (methods of a plain view) whose GET answers with an ETag of its own, and 304 to who has it already.
+    versioned_reads: ClassVar[frozenset[str]] = frozenset({"retrieve"})
     # Off only for /api/me, which names the caller's other organisations after the scope has closed.
     stays_in_scope: ClassVar[bool] = True
     # The body that an action takes; `@action(…, body_class=…)` sets the first, `body_classes` names more by action.

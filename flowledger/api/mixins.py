@@ -22,7 +22,7 @@ class RetrieveModelMixin:
 
     def retrieve(self: Any, request: Request, pk: int) -> Response:
         row = self.get_object()
-        etag = etags.etag_for(self.resource, row.pk, row.row_version)
+        etag = etags.etag_for(self.resource, row.pk, row.row_version, self.etag_aspect(row))
         if etags.is_fresh(request.headers, etag):
             return Response(status=304, headers={"ETag": etag})
         return self.reply(row)

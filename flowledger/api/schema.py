@@ -153,8 +153,9 @@ class KernelSchema(AutoSchema):
         """Filters are documented below; the kernel does not use DRF's backends."""
         return []
 
-    def _is_object_read(self) -> bool:
-        return isinstance(self.view, OrgViewSet) and getattr(self.view, "action", "") == "retrieve"
+    def _is_versioned_read(self) -> bool:
+        action = getattr(self.view, "action", None) or self.method.lower()
+        return self.method == "GET" and action in getattr(self.view, "versioned_reads", ())
 
     def _addresses_row(self) -> bool:
         return "{" in self.path
@@ -178,7 +179,7 @@ class KernelSchema(AutoSchema):
         ]
         if isinstance(self.view, OrgViewSet) and getattr(self.view, "action", "") == "list":
             found += self._list_parameters(self.view)
-        if self._is_object_read():
+        if self._is_versioned_read():
             found.append(
                 _header_parameter("If-None-Match", "ETag that you have; the answer is 304 while it is current.")
             )
@@ -221,7 +222,7 @@ class KernelSchema(AutoSchema):
         for status, response in responses.items():
             headers = response.setdefault("headers", {})
             headers["X-Request-Id"] = _header("RequestId")
-            if (
+            if self._is_versioned_read() or (
                 isinstance(self.view, OrgViewSet)
                 and getattr(self.view, "action", "") != "list"
                 and self.method != "DELETE"
@@ -229,7 +230,7 @@ class KernelSchema(AutoSchema):
                 headers["ETag"] = _header("ETag")
             if self.method == "POST" and getattr(self.view, "idempotent", False) and status < "300":
                 headers["Idempotency-Replayed"] = _header("IdempotencyReplayed")
-        if self._is_object_read():
+        if self._is_versioned_read():
             responses["304"] = {
                 "description": "You have the current version.",
                 "headers": {"ETag": _header("ETag"), "X-Request-Id": _header("RequestId")},

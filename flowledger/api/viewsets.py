@@ -66,6 +66,10 @@ class OrgViewSet(OrgAPIView, GenericViewSet, kernel=True):
         plain = self.request.query_params.keys() <= {"q", "org_id", *PAGE_PARAMETERS}
         return rows.search(q, at_most=NEWEST_MATCHES if plain else ALL_MATCHES)
 
+    def etag_aspect(self, row: Any) -> str | None:
+        """What the representation of a row shows that its version does not count; None for nothing."""
+        return None
+
     def target(self) -> Target | None:
         """The model's row that `pk` names."""
         if "pk" not in self.kwargs:
@@ -87,7 +91,8 @@ class OrgViewSet(OrgAPIView, GenericViewSet, kernel=True):
         chosen = serializer_class or self.get_serializer_class()
         data = chosen(row, context=self.get_serializer_context()).data
         response = Response({**data, **more} if more else data, status=status)
-        response["ETag"] = etags.etag_for(resource or self.resource, row.pk, row.row_version)
+        aspect = self.etag_aspect(row) if resource in {None, self.resource} else None
+        response["ETag"] = etags.etag_for(resource or self.resource, row.pk, row.row_version, aspect)
         return response
 
     def reply_list(

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from flowledger.api.fields import ID_SCHEMA, DayField, InstantField, MemberField, MoneyField
 from flowledger.api.serializers import Body, OrgSerializer
-from workstream.api.serializers.items import LinkedSignalsField, TagNamesField
+from workstream.api.serializers.items import BadgeField, LinkedSignalsField, TagNamesField
 from workstream.machines import CandidateStatus
 from workstream.models import Candidate, Signal
 
@@ -28,6 +28,7 @@ SCORES_SCHEMA = {
 class CandidateSerializer(OrgSerializer):
     """A qualified lead; status moves through its verbs only."""
 
+    sla_badge = BadgeField()
     signal_ids = LinkedSignalsField(model=Signal, source="signal_links", required=False)
     tags = TagNamesField(source="tag_links", required=False)
     days_since_touch = serializers.SerializerMethodField()
@@ -60,6 +61,7 @@ class CandidateSerializer(OrgSerializer):
             "last_touch_at",
             "days_since_touch",
             "scores",
+            "sla_badge",
             "pursuit_id",
             "promoted_at",
         )

@@ -38,6 +38,34 @@ class TagNamesField(serializers.Field[Any, Any, Any, Any]):
         return names
 
 
+BADGES = ("red", "amber", "green")
+
+
+@extend_schema_field(
+    {"type": "string", "enum": list(BADGES), "description": "red: in breach; amber: warned; read from the clocks."}
+)
+class BadgeField(serializers.ReadOnlyField):
+    """How an item stands by its SLA clocks."""
+
+    def get_attribute(self, instance: Any) -> str:
+        return badge_of(instance)
+
+
+def badge_of(item: Any) -> str:
+    """The item's badge. Lists bring it along (`for_list`); a row that was just written asks, once."""
+    if not hasattr(item, "sla_badge"):
+        rows = type(item).objects.for_org(item.org_id).filter(pk=item.pk).with_badge()
+        item.sla_badge = rows.values_list("sla_badge", flat=True).get()
+    badge: str = item.sla_badge
+    return badge
+
+
+def aspect_of(item: Any) -> str | None:
+    """What the item's ETag says beside its version: a badge that is not green."""
+    badge = badge_of(item)
+    return None if badge == "green" else badge
+
+
 @extend_schema_field({"type": "array", "items": ID_SCHEMA})
 class LinkedSignalsField(OrgRelatedListField):
     """Identifiers of the signals behind a candidate; reads the links, writes the signals."""

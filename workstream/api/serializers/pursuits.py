@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from flowledger.api.fields import DayField, MoneyField
 from flowledger.api.serializers import Body, OrgSerializer
-from workstream.api.serializers.items import TagNamesField
+from workstream.api.serializers.items import BadgeField, TagNamesField
 from workstream.machines import PursuitStage
 from workstream.models import ChecklistItem, CostEntry, Engagement, GateCheck, Proposal, Pursuit
 from workstream.models.checklists import ChecklistKind
@@ -41,6 +41,7 @@ class PursuitSerializer(OrgSerializer):
     """An active opportunity; its stage moves through its verbs only."""
 
     tags = TagNamesField(source="tag_links", required=False)
+    sla_badge = BadgeField()
     checklist = ProgressField(source="checklist_progress")
 
     class Meta:
@@ -61,6 +62,7 @@ class PursuitSerializer(OrgSerializer):
             "probability",
             "compliance_score",
             "checklist",
+            "sla_badge",
             "cost_hours",
             "cost_amount",
             "tags",

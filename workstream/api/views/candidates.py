@@ -15,8 +15,9 @@ from flowledger.api.viewsets import OrgViewSet
 from flowledger.errors import InvalidInput
 from workstream import services
 from workstream.api.filters import CandidateFilters
+from workstream.api.serializers.bulk import CandidatesMoveBody, MovesSerializer, moves
 from workstream.api.serializers.candidates import CandidateSerializer, HoldBody, PromoteBody, PromotionSerializer
-from workstream.api.serializers.items import EmptyBody, ReasonBody, StayInStateSerializer
+from workstream.api.serializers.items import EmptyBody, ReasonBody, StayInStateSerializer, aspect_of
 from workstream.api.views.items import WorkMixin
 from workstream.models import Candidate
 
@@ -43,10 +44,15 @@ class CandidateViewSet(OrgViewSet, ListModelMixin, RetrieveModelMixin, WorkMixin
         "hold": HoldBody,
         "archive": ReasonBody,
         "promote": PromoteBody,
+        "move_many": CandidatesMoveBody,
     }
 
     def scoped_queryset(self, rows: Any) -> Any:
         return rows.for_list().order_by("-pk")
+
+    def etag_aspect(self, row: Candidate) -> str | None:
+        """The badge follows the clocks, which leave the candidate's version as it is."""
+        return aspect_of(row)
 
     @extend_schema(responses={201: CandidateSerializer})
     def create(self, request: Request) -> Response:
@@ -106,6 +112,16 @@ class CandidateViewSet(OrgViewSet, ListModelMixin, RetrieveModelMixin, WorkMixin
             org=self.org, candidate_id=pk, fields=self.body(), actor=self.actor, at=now()
         )
         return Response(PromotionSerializer(promotion).data, status=201 if promotion.created else 200)
+
+    @extend_schema(responses=MovesSerializer)
+    @action(detail=False, methods=["post"], url_path="bulk/transition")
+    def move_many(self, request: Request) -> Response:
+        """Move up to 500 candidates, each as its own verb would; a result per row."""
+        body = self.body()
+        results = services.move_candidates(
+            org=self.org, candidate_ids=body.pop("ids"), **body, actor=self.actor, at=now()
+        )
+        return Response(moves(results))
 
     @extend_schema(responses=StayInStateSerializer(many=True))
     @action(detail=True, methods=["get"])

@@ -16,7 +16,8 @@ from flowledger.api.viewsets import OrgViewSet
 from flowledger.tenancy.actors import Role
 from workstream import gates, services
 from workstream.api.filters import PursuitFilters
-from workstream.api.serializers.items import EmptyBody, ReasonBody, StayInStateSerializer
+from workstream.api.serializers.bulk import MovesSerializer, PursuitsMoveBody, moves
+from workstream.api.serializers.items import EmptyBody, ReasonBody, StayInStateSerializer, aspect_of
 from workstream.api.serializers.pursuits import (
     ChecklistItemBody,
     ChecklistItemSerializer,
@@ -65,10 +66,15 @@ class PursuitViewSet(OrgViewSet, ListModelMixin, RetrieveModelMixin, WorkMixin):
         "waive_item": ReasonBody,
         "create_proposal": ProposalBody,
         "record_cost": CostBody,
+        "move_many": PursuitsMoveBody,
     }
 
     def scoped_queryset(self, rows: Any) -> Any:
         return rows.for_list().order_by("due_date", "pk")
+
+    def etag_aspect(self, row: Pursuit) -> str | None:
+        """The badge follows the clocks, which leave the pursuit's version as it is."""
+        return aspect_of(row)
 
     def target(self) -> Target | None:
         """A checklist item where the address names one, else the pursuit."""
@@ -113,6 +119,14 @@ class PursuitViewSet(OrgViewSet, ListModelMixin, RetrieveModelMixin, WorkMixin):
         """Close as lost, with the reason."""
         body = {"reason": "", **self.body()}
         return self._moved(services.lose_pursuit(org=self.org, pursuit_id=pk, **body, actor=self.actor, at=now()))
+
+    @extend_schema(responses=MovesSerializer)
+    @action(detail=False, methods=["post"], url_path="bulk/transition")
+    def move_many(self, request: Request) -> Response:
+        """Move up to 500 pursuits, each through its own gate; a result per row."""
+        body = self.body()
+        results = services.move_pursuits(org=self.org, pursuit_ids=body.pop("ids"), **body, actor=self.actor, at=now())
+        return Response(moves(results))
 
     @extend_schema(responses=GatesSerializer)
     @action(detail=True, methods=["get"])
