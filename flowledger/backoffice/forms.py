@@ -33,11 +33,12 @@ _WIDGETS: dict[type[forms.Widget], type[forms.Widget]] = {
 _PICKERS: dict[type[forms.Widget], tuple[str, str]] = {
     forms.DateInput: ("date", "%Y-%m-%d"),
     forms.DateTimeInput: ("datetime-local", "%Y-%m-%dT%H:%M"),
+    forms.TimeInput: ("time", "%H:%M"),
 }
 
 
 def style(field: forms.Field) -> None:
-    """Give a plain form field the look of the back office; dates get the browser's own picker."""
+    """Give a plain form field the look of the back office; dates and times get the browser's own picker."""
     old = field.widget
     picker = _PICKERS.get(type(old))
     if picker is not None:

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
+from flowledger.backoffice import pages
 from flowledger.backoffice.requests import actor_if_any
 
 
@@ -21,6 +22,7 @@ class Group(StrEnum):
     PIPELINE = "Pipeline"
     WORK = "Work"
     CLIENTS = "Clients"
+    ANALYTICS = "Analytics"
     OPERATIONS = "Operations"
     SETUP = "Set-up"
 
@@ -67,6 +69,10 @@ def entries(request: HttpRequest) -> dict[Group, list[Entry]]:
                 add_link=reverse(f"{name}_add") if page.has_add_permission(request) else "",
             )
         )
+    for own in pages.pages():
+        if own.menu is not None and own.allows(request):
+            link = reverse(f"admin:{own.name}")
+            found[own.menu.group].append(Entry(menu=own.menu, title=own.menu.title, link=link, add_link=""))
     for group in found.values():
         group.sort(key=lambda entry: (entry.menu.order, entry.title))
     return {group: lines for group, lines in found.items() if lines}
@@ -76,7 +82,10 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The menu in the form that Unfold's side bar wants."""
     if actor_if_any(request) is None:
         return []
-    start = {"title": "Overview", "icon": "home", "link": reverse("admin:index")}
+    start = [{"title": "Overview", "icon": "apps", "link": reverse("admin:overview")}]
+    landing = pages.landing()
+    if landing is not None:
+        start.insert(0, {"title": landing.title, "icon": landing.icon, "link": reverse("admin:index")})
     groups = [
         {
             "title": str(group),
@@ -84,7 +93,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for group, lines in entries(request).items()
     ]
-    return [{"items": [start]}, *groups]
+    return [{"items": start}, *groups]
 
 
 def organization_name(request: HttpRequest) -> str:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from unfold.dataclasses import SearchResult
 from unfold.sites import UnfoldAdminSite
 
-from flowledger.backoffice import navigation, organizations
+from flowledger.backoffice import navigation, organizations, pages
 from flowledger.backoffice.forms import style
 from flowledger.backoffice.requests import actor_if_any
 from flowledger.tenancy.models import User
@@ -65,14 +65,20 @@ class BackofficeSite(UnfoldAdminSite):
     # --- addresses ---
 
     def extra_urls(self) -> list[URLPattern]:
-        """Read by Unfold. These pages work without an organisation, so they are not behind `admin_view`."""
+        """Read by Unfold. The first four work without an organisation, so they are not behind `admin_view`."""
         password = never_cache(PasswordSetView.as_view())
         return [
             path("organisations/", never_cache(self.organizations), name="organizations"),
             path("organisations/switch/", never_cache(self.organization_switch), name="organization_switch"),
             path("password/set/<uidb64>/<token>/", password, name="password_set"),
             path("password/set/done/", self.password_set_done, name="password_set_done"),
+            path("overview/", self.admin_view(self.overview), name="overview"),
+            *(path(page.route, self.admin_view(page.guarded()), name=page.name) for page in pages.pages()),
         ]
+
+    def extra_context(self, context: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
+        """Read by Unfold. The marks are asked when a page shows its header, not before."""
+        return {**context, "header_marks": lambda: pages.marks(request)}
 
     # --- logging in ---
 
@@ -121,7 +127,12 @@ class BackofficeSite(UnfoldAdminSite):
 
     # --- pages ---
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        """The landing page that an app registered, else the overview."""
+        landing = pages.landing()
+        return self.overview(request, extra_context) if landing is None else landing.view(request)
+
+    def overview(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The menu as a page. No "recent actions": Django's log knows no organisations."""
         groups = {str(group): lines for group, lines in navigation.entries(request).items()}
         return super().index(request, {"groups": groups, **(extra_context or {})})

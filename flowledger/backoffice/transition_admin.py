@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponseNotAllowed, HttpRespon
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.timezone import now
 from django_fsm import FSMFieldMixin
 from unfold.forms import AdminForm
@@ -26,6 +27,9 @@ from flowledger.backoffice.refusals import explain
 from flowledger.backoffice.requests import actor_of, org_of
 from flowledger.errors import FlowLedgerError
 from flowledger.tenancy.permissions import may, required_role
+
+# The parameter that names the page of the back office to return to; the row's own page without it.
+RETURN_TO = "next"
 
 
 @dataclass(frozen=True)
@@ -121,9 +125,16 @@ class TransitionAdmin(OrgAdmin):
     def transition_done(
         self, request: HttpRequest, button: TransitionButton, obj: Any, result: Any
     ) -> HttpResponseBase:
-        """The answer after a service succeeded: back to the row, with a sentence. `result` is what it returned."""
+        """The answer after a service succeeded: back with a sentence. `result` is what the service returned."""
         self.message_user(request, button.success or f"{button.label}: done.", messages.SUCCESS)
-        return HttpResponseRedirect(self.link_to(obj.pk))
+        return HttpResponseRedirect(self.return_link(request, obj))
+
+    def return_link(self, request: HttpRequest, obj: Any) -> str:
+        """The page of the back office that the address names to return to, else the page of the row."""
+        wanted = request.GET.get(RETURN_TO, "")
+        is_ours = wanted.startswith(reverse(f"{self.admin_site.name}:index"))
+        is_safe = is_ours and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+        return wanted if is_safe else self.link_to(obj.pk)
 
     def render_change_form(
         self,
@@ -200,7 +211,7 @@ class TransitionAdmin(OrgAdmin):
             "button": button,
             "adminform": AdminForm(form, [(None, {"fields": fields})], {}, (), model_admin=self),
             "errors": form.errors,
-            "back": self.link_to(obj.pk),
+            "back": self.return_link(request, obj),
             "media": self.media + form.media,
         }
         status = 400 if form.errors else 200

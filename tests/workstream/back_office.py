@@ -85,7 +85,11 @@ class _Form(HTMLParser):
         name = given.get("name") or ""
         if tag == "input" and name and given.get("type") not in {"submit", "button"}:
             if given.get("type") not in {"checkbox", "radio"} or "checked" in given:
-                self.values[name] = given.get("value") or ("on" if given.get("type") == "checkbox" else "")
+                value = given.get("value") or ("on" if given.get("type") == "checkbox" else "")
+                if given.get("type") == "checkbox" and name in self.values:
+                    # Boxes of one name are a choice of several.
+                    value = [*self._listed(name), value]  # type: ignore[assignment]
+                self.values[name] = value
         elif tag == "select":
             self._select, self._multiple = name, "multiple" in given
             self.values[name] = [] if self._multiple else ""
@@ -97,6 +101,10 @@ class _Form(HTMLParser):
         elif tag == "textarea":
             self._text = name
             self.values[name] = ""
+
+    def _listed(self, name: str) -> list[str]:
+        before = self.values[name]
+        return before if isinstance(before, list) else [before]
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from workstream import services
 from workstream.machines import PursuitStage
 from workstream.models import (
     Activity,
+    BusinessCalendar,
     Candidate,
     ChecklistItem,
     ChecklistTemplate,
@@ -28,6 +29,9 @@ from workstream.models import (
     Pursuit,
     Signal,
     SignalCluster,
+    SlaBreach,
+    SlaClock,
+    SlaRule,
     Solution,
     StageHistory,
     Tag,
@@ -209,6 +213,52 @@ class TaskFactory(OrgFactory):
 
     candidate = _same_org(CandidateFactory)
     title = factory.Sequence(lambda n: f"Task {n}")
+
+
+class BusinessCalendarFactory(OrgFactory):
+    class Meta:
+        model = BusinessCalendar
+
+    name = factory.Sequence(lambda n: f"Calendar {n}")
+    timezone = "Europe/Berlin"
+
+
+class SlaRuleFactory(OrgFactory):
+    class Meta:
+        model = SlaRule
+
+    item_type = "candidate"
+    metric = "triage_sla"
+    threshold_hours = Decimal(24)
+
+
+class SlaClockFactory(OrgFactory):
+    """A running clock of 24 hours on a candidate."""
+
+    class Meta:
+        model = SlaClock
+
+    candidate = _same_org(CandidateFactory)
+    rule = _same_org(SlaRuleFactory)
+    metric = factory.SelfAttribute("rule.metric")
+    rule_version = 1
+    started_at = AT
+    due_at = factory.LazyAttribute(lambda clock: clock.started_at + timedelta(hours=24))
+    warn_at = factory.LazyAttribute(lambda clock: clock.started_at + timedelta(hours=18))
+
+
+class SlaBreachFactory(OrgFactory):
+    """An open breach of a candidate."""
+
+    class Meta:
+        model = SlaBreach
+
+    clock = _same_org(SlaClockFactory)
+    candidate = factory.SelfAttribute("clock.candidate")
+    rule = factory.SelfAttribute("clock.rule")
+    metric = factory.SelfAttribute("clock.metric")
+    reason_code = "untouched"
+    breached_at = factory.LazyAttribute(lambda breach: breach.clock.due_at)
 
 
 class WorkItemLinkFactory(OrgFactory):

@@ -32,10 +32,14 @@ QUERIES = {
     factories.SolutionFactory: 2,
     factories.TagFactory: 2,
     factories.SignalClusterFactory: 2,
+    factories.SlaRuleFactory: 3,
+    factories.BusinessCalendarFactory: 2,
+    factories.SlaBreachFactory: 1,
 }
-# Who is it, and may they come in: session, user, permissions of Django's own, which are none.
+# Who is it, and may they come in: session, user, permissions of Django's own, which are none; and the bell.
 OF_EVERY_PAGE = re.compile(
     r'^SELECT "tenancy_membership"'
+    r'|^SELECT COUNT\(\*\) AS "__count" FROM "workstream_notification"'
     r'|FROM "(django_session|auth_permission)"'
     r'|FROM "tenancy_user" WHERE "tenancy_user"."id" = \d+ LIMIT'
 )

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -17,7 +18,7 @@ from flowledger.clients.models import Client
 from flowledger.errors import PermissionRefused
 from flowledger.outbox.drain import drain_all
 from flowledger.outbox.models import OutgoingEmail, WorkEvent
-from flowledger.tenancy.actors import Origin
+from flowledger.tenancy.actors import Actor, Origin
 from flowledger.tenancy.models import Membership, Organization, User
 from flowledger.tenancy.scope import org_scope, system_scope
 from tests.factories import OrganizationFactory
@@ -36,10 +37,14 @@ from workstream.models import (
     Signal,
     SignalDelivery,
     SignalPayload,
+    SlaBreach,
+    SlaClock,
+    SlaRule,
     Solution,
     StageHistory,
     Task,
 )
+from workstream.services.sla_sweep import sweep
 
 ENGAGED = datetime(2016, 10, 20, 12, tzinfo=UTC)
 CLOSED = datetime(2017, 3, 1, 12, tzinfo=UTC)
@@ -334,6 +339,90 @@ class TestRefusedByTheDatabase:
             assert WorkEvent.objects.for_org(org).filter(event_name="pursuit.created").count() == 9
 
 
+def ends_of(item: Any) -> list[tuple[str, datetime, datetime | None, str, str]]:
+    """Metric, start, end, outcome and what ended it, of every clock of an item."""
+    rows = SlaClock.all_orgs.filter(**{item._meta.model_name: item}).order_by("started_at", "metric")
+    return [(row.metric, row.started_at, row.stopped_at, row.outcome, row.stopped_by) for row in rows]
+
+
+@pytest.mark.django_db
+class TestClocksOfHistory:
+    def test_of_what_is_over_have_ended_with_the_outcome_they_would_have_had(self, org, tmp_path):
+        quick = deal("QUICK", "Lost", engage_date="3/1/2017", close_date="3/3/2017")
+        load(write_export(tmp_path, [deal("SLOW", "Won"), quick]), org)
+
+        slow = pursuit_of(org, "SLOW")
+        submitted = ENGAGED + (CLOSED - ENGAGED) * 3 / 4
+        assert ends_of(slow) == [
+            ("proposal_sla", ENGAGED, submitted, "breached", "pursuit.submit"),
+            ("response_sla", submitted, CLOSED, "breached", "pursuit.won"),
+        ]
+        assert ends_of(slow.candidate) == [("triage_sla", ENGAGED, ENGAGED, "met", "candidate.triaged")]
+        assert ends_of(slow.candidate.signals.get()) == [("triage_sla", ENGAGED, ENGAGED, "met", "signal.linked")]
+        assert [outcome for _, _, _, outcome, _ in ends_of(pursuit_of(org, "QUICK"))] == ["met", "met"]
+        breaches = SlaBreach.all_orgs.filter(org=org).order_by("breached_at")
+        assert [(row.pursuit_id, row.breached_at, row.resolved_at, row.resolved_by) for row in breaches] == [
+            (slow.pk, ENGAGED + timedelta(hours=72), submitted, "pursuit.submit"),
+            (slow.pk, submitted + timedelta(hours=96), CLOSED, "pursuit.won"),
+        ]
+
+    def test_of_what_is_open_run_and_what_was_overdue_is_in_breach_from_the_start(self, org, tmp_path):
+        load(write_export(tmp_path, [deal("OPEN"), deal("NEW", "Prospecting")]), org)
+
+        pursuit = pursuit_of(org, "OPEN")
+        assert ends_of(pursuit) == [
+            ("due_date", ENGAGED, None, "", ""),
+            ("proposal_sla", ENGAGED, None, "", ""),
+            ("touch", ENGAGED, None, "", ""),
+        ]
+        breach = SlaBreach.all_orgs.get(pursuit=pursuit)
+        assert (breach.breached_at, breach.resolved_at) == (ENGAGED + timedelta(hours=72), None)
+        candidate = Candidate.all_orgs.get(org=org, signals__source_ref="NEW")
+        assert ends_of(candidate) == [
+            ("touch", IMPORTED_AT, None, "", ""),
+            ("triage_sla", IMPORTED_AT, None, "", ""),
+        ]
+
+    def test_are_told_to_nobody_not_even_by_the_sweep(self, org, tmp_path):
+        load(write_export(tmp_path, [deal("OPEN"), deal("WON", "Won"), deal("NEW", "Prospecting")]), org)
+        told = WorkEvent.all_orgs.filter(org=org, event_name__startswith="sla.")
+        sweep(at=IMPORTED_AT)
+        assert not told.exists()
+
+        # What falls due after the import is told of as usual.
+        sweep(at=IMPORTED_AT + timedelta(hours=25))
+        assert [event.item_type for event in told.filter(event_name="sla.breached")] == ["candidate"]
+
+    def test_end_with_what_a_later_export_says(self, org, tmp_path):
+        load(write_export(tmp_path, [deal("A"), deal("B", "Prospecting")]), org)
+        load(write_export(tmp_path, [deal("A", "Won"), deal("B", "Lost")]), org)
+
+        a, b = pursuit_of(org, "A"), pursuit_of(org, "B")
+        for pursuit in (a, b):
+            ended = {metric: outcome for metric, _, stopped_at, outcome, _ in ends_of(pursuit) if stopped_at}
+            assert {ended["proposal_sla"], ended["response_sla"]} == {"breached"}
+        running = SlaClock.all_orgs.filter(org=org, stopped_at=None)
+        assert not running.exists()
+        assert not SlaBreach.all_orgs.filter(org=org, resolved_at=None).exists()
+        told = WorkEvent.all_orgs.filter(org=org, event_name__startswith="sla.")
+        assert set(told.values_list("origin", flat=True)) <= {Origin.IMPORT}
+
+    def test_run_by_the_rules_of_the_organisation(self, org, tmp_path):
+        services.ensure_default_rules(org=org, actor=Actor.importer(), at=IMPORTED_AT)
+        rule = SlaRule.all_orgs.get(org=org, metric="proposal_sla")
+        services.update_rule(
+            org=org,
+            rule_id=rule.pk,
+            fields={"threshold_hours": Decimal(9000)},
+            actor=Actor.importer(),
+            at=IMPORTED_AT,
+        )
+        load(write_export(tmp_path, [deal("SLOW", "Won")]), org)
+
+        (proposal, _) = ends_of(pursuit_of(org, "SLOW"))
+        assert proposal[3] == "met"
+
+
 @pytest.mark.django_db
 class TestImportAgain:
     def test_nothing_changes(self, org, tmp_path):
@@ -504,6 +593,7 @@ class TestRealExport:
             self._rows_are_those_of_the_files(org)
             self._events_tell_all(org, report.counts["events"])
             self._times_are_historic(org)
+            self._clocks_ended_as_they_would_have(org)
         self._says_how_it_read_the_files(report)
 
         with system_scope("tests"), nothing_changes():
@@ -540,6 +630,24 @@ class TestRealExport:
             ("lost", True): 2473,
         }
         assert ChecklistItem.objects.for_org(org).filter(waive_reason=WAIVE_REASON).count() == 8 * 6711
+
+    def _clocks_ended_as_they_would_have(self, org: Organization) -> None:
+        """Counted from the file: a proposal took three quarters of the deal's days, the answer the last one."""
+        expected: Counter[tuple[str, str]] = Counter()
+        with (REAL_EXPORT / "sales_pipeline.csv").open(newline="") as file:
+            for line in csv.DictReader(file):
+                if line["close_date"]:
+                    engaged, closed = (
+                        datetime.strptime(line[name], "%m/%d/%Y").replace(tzinfo=UTC)
+                        for name in ("engage_date", "close_date")
+                    )
+                    took = closed - engaged
+                    expected["proposal_sla", "breached" if took * 3 / 4 > timedelta(hours=72) else "met"] += 1
+                    expected["response_sla", "breached" if took / 4 > timedelta(hours=96) else "met"] += 1
+        ended = SlaClock.objects.for_org(org).filter(pursuit__isnull=False, stopped_at__isnull=False)
+        assert Counter(ended.values_list("metric", "outcome")) == expected
+        breaches = SlaBreach.objects.for_org(org).filter(resolved_at__isnull=False)
+        assert breaches.count() == sum(number for (_, outcome), number in expected.items() if outcome == "breached")
 
     def _events_tell_all(self, org: Organization, count: int) -> None:
         events = WorkEvent.objects.for_org(org)

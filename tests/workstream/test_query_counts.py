@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +47,8 @@ from workstream.models import (
     Pursuit,
     PursuitTag,
     Signal,
+    SlaBreach,
+    SlaRule,
     Solution,
     Tag,
     Task,
@@ -129,6 +132,22 @@ def trail(org: Any, count: int) -> str:
     return "/api/workstream/events"
 
 
+def sla_rules(org: Any, count: int) -> str:
+    SlaRule.all_orgs.bulk_create(
+        SlaRule(org=org, item_type="candidate", metric="triage_sla", threshold_hours=24) for _ in range(count)
+    )
+    return "/api/sla/rules"
+
+
+def breaches(org: Any, count: int) -> str:
+    """Candidates that were triaged a day too late."""
+    for _ in range(count):
+        candidate = open_candidate(org)
+        late = AT + timedelta(days=2)
+        services.triage_candidate(org=org, candidate_id=candidate.pk, actor=CLERK, at=late)
+    return "/api/sla/breaches"
+
+
 LISTS: dict[str, Fill] = {
     "signals": rows_of("/api/signals", SignalFactory),
     "signals below the module": rows_of("/api/workstream/signals", SignalFactory),
@@ -143,6 +162,8 @@ LISTS: dict[str, Fill] = {
     "checklist templates": rows_of("/api/checklist-templates", ChecklistTemplateFactory),
     "proposal templates": rows_of("/api/proposal-templates", ProposalTemplateFactory),
     "events": trail,
+    "SLA rules": sla_rules,
+    "breaches": breaches,
     **{
         f"activities of a {item}": below(item, f"/api/{item}s/{{}}/activities", ActivityFactory)
         for item in ("signal", "candidate", "pursuit", "engagement")
@@ -217,6 +238,8 @@ DETAILS: dict[str, Callable[[Any], str]] = {
     "tag": one(Tag, LISTS["tags"]),
     "checklist template": one(ChecklistTemplate, LISTS["checklist templates"]),
     "proposal template": one(ProposalTemplate, LISTS["proposal templates"]),
+    "SLA rule": one(SlaRule, LISTS["SLA rules"]),
+    "breach": one(SlaBreach, LISTS["breaches"]),
     "stats": lambda org: "/api/workstream/stats",
 }
 

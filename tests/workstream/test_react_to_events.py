@@ -44,7 +44,8 @@ def hand_over_again(org: Any, event_name: str) -> None:
     for each in handlers():
         if each.name.startswith("workstream.") and each.wants(event_name, Origin(event.origin)):
             with org_scope(org):
-                each.run(delivered(org, event, each.name))
+                delivery = delivered(org, event, each.name)
+                each.run([delivery] if each.batch else delivery)
 
 
 def drained() -> None:

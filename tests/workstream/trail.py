@@ -60,7 +60,8 @@ def _contents(left_out: set[str]) -> dict[str, str]:
     tables = [
         model._meta.db_table
         for model in apps.get_models()
-        if model._meta.app_label in {"workstream", "clients"} or model in {WorkEvent, OutgoingEmail}
+        if model._meta.managed
+        and (model._meta.app_label in {"workstream", "clients"} or model in {WorkEvent, OutgoingEmail})
     ]
     looks = " UNION ALL ".join(
         f"SELECT '{table}', md5(coalesce(string_agg(t::text, '|' ORDER BY id), '')) FROM {table} t"

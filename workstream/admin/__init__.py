@@ -2,12 +2,18 @@
 
 from workstream.admin import (  # noqa: F401  (importing registers the pages)
     activities,
+    analytics,
+    breaches,
+    calendars,
     candidates,
     engagements,
     history,
+    notifications,
     proposals,
     pursuits,
     signals,
+    sla_rules,
     taxonomy,
     templates,
+    today,
 )

@@ -13,6 +13,7 @@ from unfold.decorators import display
 
 from flowledger.backoffice.navigation import Group, Menu
 from flowledger.backoffice.org_admin import ReadOnlyOrgAdmin
+from workstream.admin.drilling import EnteredFilter
 from workstream.admin.inlines import missing_names
 from workstream.admin.items import link_to
 from workstream.machines import CandidateStatus, PursuitStage
@@ -55,7 +56,7 @@ class StageHistoryAdmin(ReadOnlyOrgAdmin):
     menu = Menu(Group.OPERATIONS, icon="history", order=60)
     list_display = ("state_name", "item", "entered_at", "left_at", "actor_label", "origin", "is_inferred")
     list_select_related = ("candidate", "pursuit")
-    list_filter = (StateFilter, "origin", "is_inferred", ("entered_at", RangeDateFilter))
+    list_filter = (StateFilter, "origin", "is_inferred", ("entered_at", RangeDateFilter), EnteredFilter)
     ordering = ("-pk",)
     fields = ("state_name", "item", "entered_at", "left_at", "actor_label", "origin", "is_inferred")
     readonly_fields = ("state_name", "item")

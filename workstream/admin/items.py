@@ -10,10 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.timezone import now
 
+from flowledger.backoffice.requests import org_of
 from flowledger.backoffice.transition_admin import TransitionAdmin
 from flowledger.outbox.events import event_type, is_known
 from flowledger.outbox.models import WorkEvent
+from workstream.admin.clock_panel import clock_lines
 
 TRAIL_SHOWN = 50
 
@@ -35,6 +38,7 @@ class ItemAdmin(TransitionAdmin):
     ) -> Any:
         if obj is not None:
             context["trail"] = trail_of(obj)
+            context["clocks"] = clock_lines(obj, org=org_of(request), at=now())
             context |= self.panels(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 

@@ -28,6 +28,7 @@ from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import may, required_role
 from workstream import services
 from workstream.admin.columns import PURSUIT_COLOURS, ago, amount, badge
+from workstream.admin.drilling import ClosedFilter, ProductFilter
 from workstream.admin.inlines import (
     ActivityInline,
     CostInline,
@@ -147,7 +148,7 @@ class PursuitAdmin(WordSearch, ItemAdmin):
     add_role = None
     change_form_template = "workstream/pursuit.html"
     list_display = ("title", "client", "stage_badge", "value", "owner", "due_date", "reviews", "touched")
-    list_filter = ("stage", "owner", ("due_date", RangeDateFilter), "tags")
+    list_filter = ("stage", "owner", ("due_date", RangeDateFilter), "tags", ClosedFilter, ProductFilter)
     search_fields = ("title",)
     search_help_text = "Words of the title."
     ordering = ("due_date", "pk")
