@@ -42,7 +42,7 @@ def run(figures: Figures, *, quick: bool) -> None:
     requests = 40 if quick else REQUESTS
     for rows in sizes:
         print(f"== {rows:,} signals, candidates and pursuits in each of two organisations", flush=True)
-        with tempfile.TemporaryDirectory(prefix="flowledger-bench-") as directory, _application(Path(directory)) as app:
+        with tempfile.TemporaryDirectory(prefix="flowledger-bench-") as directory, application(Path(directory)) as app:
             measure(figures, app, rows=rows, requests=requests)
 
 
@@ -273,7 +273,7 @@ class Application:
 
 
 @contextmanager
-def _application(directory: Path) -> Iterator[Application]:
+def application(directory: Path) -> Iterator[Application]:
     with EmbeddedServers(directory / "data", durable=True) as servers:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
