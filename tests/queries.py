@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-# Transaction control, entering and leaving scopes, and the look-up of the credential.
+# Transaction control, entering and leaving scopes, the look-up of the credential, and the stamp of the configuration,
+# which a process looks at once a second however many requests there are.
 OF_EVERY_REQUEST = re.compile(
     r"^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b"
     r"|^SELECT set_config\("
+    r"|^SELECT coalesce\(\(SELECT version FROM configuration_configstamp "
     r'|^SELECT .* FROM "tenancy_(membership|apikey)" .* INNER JOIN "tenancy_organization" ',
     re.DOTALL,
 )

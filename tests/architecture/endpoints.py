@@ -15,8 +15,9 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from flowledger.configuration.services import set_value
 from flowledger.outbox.models import WorkEvent
-from flowledger.tenancy.actors import Role
+from flowledger.tenancy.actors import Actor, Role
 from flowledger.tenancy.models import ApiKey, Organization
 
 CALLERS = ("anonymous", "stranger", "viewer", "rep", "manager", "admin", "key")
@@ -28,7 +29,7 @@ class Endpoint:
 
     `stranger` is an administrator of another organisation: 404 for addresses of a row, else what they get in their
     own organisation. `key` is an API key of an administrator without any fitting scope. `body` is sent as JSON; with
-    a callable it is made from the world's rows.
+    a callable it is made from the world's rows, and so is `query`.
     """
 
     method: str
@@ -39,7 +40,7 @@ class Endpoint:
     stranger: int | None = None
     key: int = 403
     body: Mapping[str, Any] | Callable[[World], Mapping[str, Any]] | None = None
-    query: str = ""
+    query: str | Callable[[World], str] = ""
     overrides: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -84,7 +85,8 @@ class World:
     def address(self, endpoint: Endpoint) -> str:
         """The endpoint's address with identifiers of this world's rows."""
         parts = [str(self[part[1:-1]].pk) if part.startswith("{") else part for part in endpoint.path.split("/")]
-        return "/".join(parts) + (f"?{endpoint.query}" if endpoint.query else "")
+        query = endpoint.query(self) if callable(endpoint.query) else endpoint.query
+        return "/".join(parts) + (f"?{query}" if query else "")
 
 
 def _api_key(world: World) -> ApiKey:
@@ -117,6 +119,23 @@ def _letters(world: World) -> Mapping[str, Any]:
     return {"dead_letter_ids": [world["dead_letter"].pk]}
 
 
+_HOURS = {"rule_type": "sla_rule", "key": "untouched_hours", "reason": "We are slower."}
+
+
+def _set_hours(world: World) -> Mapping[str, Any]:
+    """Something to end, in the home organisation."""
+    set_value(
+        org=world.org,
+        rule_type=_HOURS["rule_type"],
+        key=_HOURS["key"],
+        value=48,
+        reason="We are slower.",
+        actor=Actor.system("tests"),
+        at=world.at,
+    )
+    return _HOURS
+
+
 _KEY = {"name": "loader", "role": "rep", "scopes": ["signals:write"]}
 
 ENDPOINTS: list[Endpoint] = [
@@ -140,6 +159,13 @@ ENDPOINTS: list[Endpoint] = [
         weakest=Role.MANAGER,
         body=lambda world: {**_letters(world), **_REASON},
     ),
+    Endpoint("GET", "/api/workstream/config"),
+    Endpoint("POST", "/api/workstream/config", 201, weakest=Role.ADMIN, body={**_HOURS, "value": 48}),
+    Endpoint("GET", "/api/workstream/config/history"),
+    Endpoint("GET", "/api/workstream/config/schema"),
+    # A stranger's own organisation has nothing to end; version 0 is everybody's.
+    Endpoint("POST", "/api/workstream/config/reset", 201, weakest=Role.ADMIN, stranger=409, body=_set_hours),
+    Endpoint("POST", "/api/workstream/config/rollback", 201, weakest=Role.ADMIN, body={**_HOURS, "to_version": 0}),
     Endpoint("GET", "/api/api-keys", weakest=Role.ADMIN),
     Endpoint("POST", "/api/api-keys", 201, weakest=Role.ADMIN, body=_KEY),
     Endpoint("GET", "/api/api-keys/{api_key}", weakest=Role.ADMIN),

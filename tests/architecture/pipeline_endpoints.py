@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from flowledger.clients.models import Client, Contact, OnboardingTask
 from flowledger.tenancy.actors import Actor, Role
-from flowledger.tenancy.models import User
+from flowledger.tenancy.models import Membership, User
 from tests.architecture.endpoints import Endpoint, World
 from workstream import services
-from workstream.models import Problem, Pursuit, Signal, Solution, Tag
+from workstream.models import Notification, Problem, Pursuit, Signal, SlaBreach, SlaRule, Solution, Tag
+from workstream.services.today import refresh_today
 
 SYSTEM = Actor.system("tests")
-REP, MANAGER = Role.REP, Role.MANAGER
+VIEWER, REP, MANAGER = Role.VIEWER, Role.REP, Role.MANAGER
 LINE = [{"name": "Budget confirmed"}]
 NOTE = {"summary": "Spoke with them"}
 TASK = {"title": "Call back"}
 LINK = {"link_type": "url", "target_ref": "https://example.com/offer"}
 REASON = {"reason": "No budget this year"}
+OFFICE = {"name": "Office", "timezone": "Europe/Berlin", "country": "DE"}
 
 
 def _do(service: Callable[..., Any], world: World, **arguments: Any) -> Any:
@@ -82,6 +86,46 @@ def _task(world: World) -> Any:
     return _do(services.create_task, world, item_type="candidate", item_id=_candidate(world).pk, title="Call")
 
 
+def _rule(world: World) -> SlaRule:
+    fields = {"item_type": "candidate", "metric": "triage_sla", "threshold_hours": Decimal(8)}
+    rule: SlaRule = _do(services.create_rule, world, fields=fields)
+    return rule
+
+
+def _breach(world: World) -> SlaBreach:
+    """A candidate that was triaged too late."""
+    candidate = _candidate(world)
+    late = world.at + timedelta(days=2)
+    services.triage_candidate(org=world.org, candidate_id=candidate.pk, actor=SYSTEM, at=late)
+    breach: SlaBreach = SlaBreach.all_orgs.get(candidate=candidate)
+    return breach
+
+
+def _notification(world: World) -> Notification:
+    """The viewer's own."""
+    viewer = Membership.all_orgs.get(org=world.org, role=Role.VIEWER)
+    row: Notification = Notification.all_orgs.create(
+        org=world.org,
+        user=viewer.user,
+        kind="sla.breached",
+        source_key="breach-1",
+        title="Untouched: A lead",
+        happened_at=world.at,
+    )
+    return row
+
+
+def _listed(world: World) -> Any:
+    """A candidate on the Today panel."""
+    candidate = _triaged(world)
+    refresh_today(org=world.org, candidate_ids=[candidate.pk], pursuit_ids=[], at=world.at)
+    return candidate
+
+
+def _snooze(world: World) -> dict[str, Any]:
+    return {"item_type": "candidate", "item_id": world["listed"].pk, "until": "2099-01-01T00:00:00Z"}
+
+
 BUILDERS: dict[str, Callable[[World], Any]] = {
     "client": lambda world: Client.all_orgs.create(org=world.org, name="Harbour Works"),
     "contact": lambda world: Contact.all_orgs.create(org=world.org, name="Ann", client=world["client"]),
@@ -99,11 +143,16 @@ BUILDERS: dict[str, Callable[[World], Any]] = {
     "sent": _sent,
     "engagement": _engagement,
     "task": _task,
+    "notification": _notification,
     "tag": lambda world: Tag.all_orgs.create(org=world.org, name="Hot"),
     "problem": lambda world: Problem.all_orgs.create(org=world.org, name="Slow quotes"),
     "solution": lambda world: Solution.all_orgs.create(org=world.org, name="Quote desk"),
     "checklist_template": lambda world: _do(services.publish_checklist_template, world, kind="pink", items=LINE),
     "proposal_template": lambda world: _do(services.publish_proposal_template, world, title="Offer", body="Text"),
+    "calendar": lambda world: _do(services.create_calendar, world, fields=OFFICE),
+    "rule": _rule,
+    "breach": _breach,
+    "listed": _listed,
 }
 
 
@@ -213,8 +262,55 @@ ENDPOINTS: list[Endpoint] = [
     _verb("/api/checklist-templates", 201, weakest=MANAGER, body={"kind": "red", "items": LINE}),
     *_reading("proposal-templates", "proposal_template"),
     _verb("/api/proposal-templates", 201, weakest=MANAGER, body={"title": "Offer", "body": "Text"}),
+    # Business calendars
+    *_reading("sla/calendars", "calendar"),
+    _verb("/api/sla/calendars", 201, weakest=MANAGER, body=OFFICE),
+    _verb("/api/sla/calendars/preview", weakest=VIEWER, body={"start_at": "2026-03-06T15:00:00Z", "hours": 8}),
+    _change("/api/sla/calendars/{calendar}", {"country": "AT"}, weakest=MANAGER),
+    Endpoint("DELETE", "/api/sla/calendars/{calendar}", 204, weakest=MANAGER),
+    # SLA rules and breaches
+    *_reading("sla/rules", "rule"),
+    _verb(
+        "/api/sla/rules",
+        201,
+        weakest=MANAGER,
+        body={"item_type": "pursuit", "metric": "submit_sla", "threshold_hours": 48},
+    ),
+    _change("/api/sla/rules/{rule}", {"threshold_hours": 12}, weakest=MANAGER),
+    Endpoint("DELETE", "/api/sla/rules/{rule}", 204, weakest=MANAGER),
+    *_reading("sla/breaches", "breach"),
+    Endpoint(
+        "GET",
+        "/api/sla/explain",
+        stranger=404,
+        query=lambda world: f"item_type=candidate&item_id={world['candidate'].pk}",
+    ),
+    # Notifications: people only, and each their own
+    Endpoint("GET", "/api/notifications"),
+    Endpoint(
+        "POST",
+        "/api/notifications/{notification}/read",
+        body={},
+        overrides=dict.fromkeys(("rep", "manager", "admin"), 404),
+    ),
+    Endpoint("POST", "/api/notifications/read-all", body={}),
+    Endpoint("GET", "/api/notifications/preferences"),
+    Endpoint("PATCH", "/api/notifications/preferences", body={"email_mode": "digest"}),
     # The module's own path
     Endpoint("GET", "/api/workstream/stats"),
+    Endpoint("GET", "/api/workstream/today"),
+    Endpoint("POST", "/api/workstream/today/snooze", weakest=REP, body=_snooze, stranger=404),
+    *(
+        Endpoint("GET", f"/api/workstream/{report}")
+        for report in (
+            *("funnel", "velocity", "sla-compliance", "workload", "identity-status", "outbox-health", "outcomes"),
+            "checklist-ready",
+        )
+    ),
+    Endpoint("GET", "/api/workstream/board/candidates"),
+    Endpoint("GET", "/api/workstream/board/pursuits"),
+    _verb("/api/candidates/bulk/transition", body=lambda world: {"ids": [world["triaged"].pk], "to": "nurture"}),
+    _verb("/api/pursuits/bulk/transition", body=lambda world: {"ids": [world["pursuit"].pk], "to": "pink"}),
     Endpoint("GET", "/api/workstream/events"),
     Endpoint("GET", "/api/workstream/signals"),
     Endpoint("GET", "/api/workstream/candidates"),

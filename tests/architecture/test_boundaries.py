@@ -11,6 +11,8 @@ CROSSINGS = {
     "flowledger/tenancy/services.py": "log-in lists the organisations of one person",
     "flowledger/outbox/querysets.py": "a sub-query that compares org_id with the outer row",
     "flowledger/outbox/emails.py": "sweep: claim outgoing emails",
+    "workstream/management/commands/sla.py": "finds the item and the rules that the command line names",
+    "workstream/services/notification_emails.py": "sweep: find people with notifications due by email",
     "workstream/tasks.py": "sweep: find held candidates whose resume time has come",
 }
 # Sweeps and doors that open a system scope, and why.
@@ -18,6 +20,7 @@ SYSTEM_SCOPES = {
     "flowledger/tenancy/services.py": "founding an organisation; a person's organisations",
     "flowledger/api/tasks.py": "purges of idempotency records and token families",
     "flowledger/backoffice/organizations.py": "a superuser chooses an organisation",
+    "flowledger/configuration/announcing.py": "planned values whose time has come, and their events",
     "flowledger/outbox/drain.py": "the claim and the end of events",
     "flowledger/outbox/emails.py": "the claim and the record of outgoing emails",
     "flowledger/outbox/exposition.py": "metrics of the whole installation",
@@ -30,6 +33,9 @@ SYSTEM_SCOPES = {
     "flowledger/outbox/retention.py": "archives whole months, then drops them",
     "workstream/demo/organization.py": "finds the demo organisation by its mark",
     "workstream/management/commands/import_history.py": "finds the organisation that the command line names",
+    "workstream/management/commands/sla.py": "finds the item and the rules that the command line names",
+    "workstream/services/notification_emails.py": "finds people with notifications due by email",
+    "workstream/services/sla_sweep.py": "SLA clocks that are due, and their events",
     "workstream/tasks.py": "held candidates to resume",
 }
 # Where anything may be raised, and is answered or recorded.

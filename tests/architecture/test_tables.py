@@ -30,7 +30,10 @@ SHARED_TABLES = {
 }
 INVERTED = {"gin", "brin"}
 # What stands beside Django's own tables: the rows of the log of the admin are shown by nobody.
-SEARCHED = {"workstream_signal", "workstream_candidate", "workstream_pursuit", "clients_client", "clients_contact"}
+SEARCHED = {
+    *("workstream_signal", "workstream_candidate", "workstream_pursuit", "workstream_todayitem"),
+    *("clients_client", "clients_contact"),
+}
 
 
 def rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:

@@ -15,8 +15,8 @@ from flowledger.tenancy.permissions import authorize, may, register_verbs, requi
 
 # The verbs that are not a representative's (pipeline.md, Tenancy).
 EVERYBODY = {"view"}
-MANAGERS = {"waive", "edit_taxonomy", "edit_templates"}
-ADMINISTRATORS = {"manage_members", "manage_api_keys", "import_history"}
+MANAGERS = {"waive", "edit_taxonomy", "edit_templates", "edit_sla"}
+ADMINISTRATORS = {"manage_members", "manage_api_keys", "import_history", "configure"}
 
 SOMEBODY = replace(Actor.system("tests"), user_id=7)
 MINE, UNOWNED, OTHERS = (SimpleNamespace(owner_id=owner) for owner in (7, None, 8))
