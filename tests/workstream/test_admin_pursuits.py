@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from flowledger.tenancy.actors import Role
 from flowledger.tenancy.scope import org_scope
+from tests.queries import counted_queries
 from tests.workstream.back_office import address, buttons_on, events_of, press, said, save, stored
 from tests.workstream.factories import (
     ActivityFactory,
@@ -162,9 +161,9 @@ class TestThePage:
                 GateCheckFactory(org=home.org, pursuit=pursuit)
 
         def asked() -> list[str]:
-            with CaptureQueriesContext(connection) as captured:
+            with counted_queries() as statements:
                 assert client.get(link(pursuit)).status_code == 200
-            return [each["sql"] for each in captured.captured_queries]
+            return statements
 
         add_rows(2)
         client.get(link(pursuit))
