@@ -30,11 +30,12 @@ _logged_at = float("-inf")
 
 
 @cache
-def _client(url: str) -> redis.Redis:
+def impatient_client(url: str, *, seconds: float) -> redis.Redis:
+    """A client that tries once and waits no longer than `seconds` for a connection or an answer."""
     return redis.Redis.from_url(
         url,
-        socket_timeout=_SOCKET_SECONDS,
-        socket_connect_timeout=_SOCKET_SECONDS,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
         # The library's own default is three more tries.
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
@@ -49,7 +50,7 @@ def ask_redis(what: str, question: Callable[[redis.Redis], T], *, otherwise: T) 
     if time.monotonic() < _silent_until:
         return otherwise
     try:
-        return question(_client(settings.CACHE_URL))
+        return question(impatient_client(settings.CACHE_URL, seconds=_SOCKET_SECONDS))
     except (redis.RedisError, OSError) as error:
         note_failure(what, error)
         return otherwise

@@ -15,13 +15,12 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from flowledger.outbox.broker import impatient_client
 
 Outcome = Literal["handled", "failed", "dead", "lost", "given_back"]
 
@@ -154,7 +153,7 @@ def flush() -> bool:
     if not taken:
         return True
     try:
-        with _client(settings.CACHE_URL).pipeline(transaction=True) as pipeline:
+        with impatient_client(settings.CACHE_URL, seconds=_SOCKET_SECONDS).pipeline(transaction=True) as pipeline:
             for series, cells in taken.items():
                 for place, number in enumerate(cells):
                     if number:
@@ -172,7 +171,7 @@ def flush() -> bool:
 def recorded() -> dict[_Series, list[float]] | None:
     """The numbers of all processes by (metric, label values), as they are kept here; None when Redis is down."""
     try:
-        stored = _client(settings.CACHE_URL).hgetall(KEY)
+        stored = impatient_client(settings.CACHE_URL, seconds=_SOCKET_SECONDS).hgetall(KEY)
     except (redis.RedisError, OSError):
         return None
     lengths = {metric.name: len(metric.bounds) + 2 if metric.bounds else 1 for metric in METRICS}
@@ -183,17 +182,6 @@ def recorded() -> dict[_Series, list[float]] | None:
             cells = found.setdefault(tuple(series), [0.0] * lengths[series[0]])
             cells[place] = float(number)
     return found
-
-
-@cache
-def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=_SOCKET_SECONDS,
-        socket_connect_timeout=_SOCKET_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-    )
 
 
 def _start_flusher() -> None:
