@@ -22,26 +22,30 @@ from workstream.models.sla import SlaMetric
 
 
 @dataclass
-class ClockWriter(Hindsight):
-    """Collects the clocks of a chunk. `at` is the time of the import."""
+class ClockWriter:
+    """Collects the clocks of a chunk of an import."""
 
+    hindsight: Hindsight
     actor: Actor
 
     @classmethod
     def for_chunk(cls, org: Organization, *, actor: Actor, at: datetime) -> ClockWriter:
         """Inside the chunk's transaction: the rules stay what they are until it ends."""
-        found = Hindsight.in_force(org, at=at)
-        return cls(org=org, rules=found.rules, untouched=found.untouched, at=at, actor=actor)
+        return cls(Hindsight.in_force(org, at=at), actor)
+
+    def store(self) -> None:
+        """Insert what was collected."""
+        self.hindsight.store()
 
     def add(self, journey: Journey) -> None:
         """The clocks of a new journey, whose rows are stored."""
         if journey.signal is not None and journey.link is not None:
-            self.measure(
+            self.hindsight.measure(
                 journey.signal, SlaMetric.TRIAGE, journey.signal.ts, journey.link.linked_at, by="signal.linked"
             )
         candidate = journey.candidate
         is_new = candidate.status == CandidateStatus.NEW
-        self.measure(
+        self.hindsight.measure(
             candidate,
             SlaMetric.TRIAGE,
             candidate.last_touch_at,
@@ -49,7 +53,7 @@ class ClockWriter(Hindsight):
             by="candidate.triaged",
         )
         if is_new:
-            self.run_softly(candidate)
+            self.hindsight.run_softly(candidate)
         if journey.pursuit is not None:
             self._add_pursuit(journey.pursuit, journey.proposal)
 
@@ -69,19 +73,19 @@ class ClockWriter(Hindsight):
 
     def _add_pursuit(self, pursuit: Pursuit, proposal: Proposal | None) -> None:
         began = pursuit.last_touch_at
-        self.measure(pursuit, SlaMetric.PROPOSAL, began, pursuit.submitted_at, by="pursuit.submit")
+        self.hindsight.measure(pursuit, SlaMetric.PROPOSAL, began, pursuit.submitted_at, by="pursuit.submit")
         if proposal is not None and proposal.sent_at is not None:
             self._answer(pursuit, proposal)
         if pursuit.stage not in CLOSED_STAGES:
-            self.run_softly(pursuit)
+            self.hindsight.run_softly(pursuit)
 
     def _answer(self, pursuit: Pursuit, proposal: Proposal) -> None:
         assert proposal.sent_at is not None
-        self.measure(pursuit, SlaMetric.RESPONSE, proposal.sent_at, pursuit.closed_at, by=_closed_by(pursuit))
+        self.hindsight.measure(pursuit, SlaMetric.RESPONSE, proposal.sent_at, pursuit.closed_at, by=_closed_by(pursuit))
 
     def _stop(self, item: Item, metrics: Sequence[SlaMetric], when: datetime | None, *, by: str) -> None:
         if when is not None:
-            clocks.stop(item, *metrics, at=self.at, happened_at=when, by=by, actor=self.actor)
+            clocks.stop(item, *metrics, at=self.hindsight.at, happened_at=when, by=by, actor=self.actor)
 
 
 def _closed_by(pursuit: Pursuit) -> str:
