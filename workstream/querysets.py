@@ -13,6 +13,9 @@ from flowledger.tenancy.querysets import OrgQuerySet
 from flowledger.tenancy.search import SearchMixin
 from workstream.machines import CandidateStatus
 
+# Of the Today panel and of the boards beside it: badge, tier, due date, oldest touch; indexes of TodayItem serve it.
+PANEL_ORDER = ("badge", "tier", "due_order", "last_touch_at", "pk")
+
 
 class SignalQuerySet(SearchMixin, OrgQuerySet[Any]):
     """Questions about signals."""
@@ -120,8 +123,8 @@ class TodayQuerySet(SearchMixin, OrgQuerySet[Any]):
         return self.filter(snoozed_until__isnull=True)
 
     def in_order(self) -> Self:
-        """Most pressing first: badge, tier, due date, oldest touch."""
-        return self.order_by("badge", "tier", "due_order", "last_touch_at", "pk")
+        """Most pressing first."""
+        return self.order_by(*PANEL_ORDER)
 
     def awake(self, *, at: datetime) -> Self:
         """Rows whose snooze has ended by then."""

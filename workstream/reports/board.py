@@ -23,6 +23,7 @@ from flowledger.tenancy.models import Organization
 from workstream.machines import CLOSED_STAGES, CandidateStatus, machine_table, state_field
 from workstream.models import Candidate, ItemTally, Pursuit, TodayItem
 from workstream.models.today import Tier
+from workstream.querysets import PANEL_ORDER
 
 CENT = Decimal("0.01")
 
@@ -293,7 +294,7 @@ def _beside_panel(board: Board, org: Organization, rows: QuerySet[Any], state: s
 STRETCHES = {
     stretch.name: stretch
     for stretch in (
-        Stretch("panel", _on_panel, lambda board: ("badge", "tier", "due_order", "last_touch_at", "pk"), of_panel=True),
+        Stretch("panel", _on_panel, lambda board: PANEL_ORDER, of_panel=True),
         Stretch("rest", _beside_panel, lambda board: (board.due, "pk")),
         Stretch("due", _in_state, lambda board: (board.due, "pk")),
         Stretch("arrival", _in_state, lambda board: ("-state_entered_at", "-pk")),
