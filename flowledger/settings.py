@@ -6,6 +6,7 @@ import importlib.util
 import os
 import warnings
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ DEVELOPMENT_SECRET = "development-only-secret-that-production-refuses-to-start-w
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", DEVELOPMENT_SECRET)
+# Stored secrets (mailbox passwords, signing secrets) are encrypted with the first and read with any.
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[SECRET_KEY])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -240,6 +243,15 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 # Request bodies beyond it answer 413.
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", 2_621_440)
+# CSV files.
+MAX_IMPORT_BYTES = env.int("MAX_IMPORT_BYTES", 104_857_600)
+MAX_IMPORT_ROWS = env.int("MAX_IMPORT_ROWS", 250_000)
+# One call of /api/signals/bulk, whose body is read from a file.
+MAX_BULK_ROWS = env.int("MAX_BULK_ROWS", 10_000)
+MAX_BULK_BYTES = env.int("MAX_BULK_BYTES", 67_108_864)
+# Of a longer message in a mailbox the beginning is read; one that is posted is refused.
+MAX_MAIL_BYTES = env.int("MAX_MAIL_BYTES", 26_214_400)
+IMAP_TIMEOUT_SECONDS = env.int("IMAP_TIMEOUT_SECONDS", 30)
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]
@@ -249,6 +261,14 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", True)
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+
+# Networks that hosts of organisations (mailboxes) may lie in besides the public Internet: 10.0.5.0/24,fd00::/8
+OUTGOING_ALLOWED_NETWORKS = env.list("OUTGOING_ALLOWED_NETWORKS", default=[])
+for network in OUTGOING_ALLOWED_NETWORKS:
+    try:
+        ip_network(network, strict=False)
+    except ValueError:
+        raise ImproperlyConfigured(f"OUTGOING_ALLOWED_NETWORKS: '{network}' is no network.") from None
 
 # --- API -----------------------------------------------------------------------------------------------
 
@@ -288,6 +308,8 @@ API_THROTTLES = {
     "key": env.int("THROTTLE_KEY_PER_MINUTE", default=1200),
     "address": env.int("THROTTLE_ADDRESS_PER_MINUTE", default=6000),
     "login": env.int("THROTTLE_LOGIN_PER_MINUTE", default=10),
+    # What one web form, webhook or mail hook takes, from everywhere together.
+    "source": env.int("THROTTLE_SOURCE_PER_MINUTE", default=600),
 }
 IDEMPOTENCY_KEEP_HOURS = 24
 IDEMPOTENCY_WAIT_SECONDS = 10  # how long a concurrent duplicate waits before 409
