@@ -47,7 +47,7 @@ def ask_redis(what: str, question: Callable[[redis.Redis], T], *, otherwise: T) 
 
     After a failure nobody asks for three seconds; a failure is logged at most once a minute.
     """
-    if time.monotonic() < _silent_until:
+    if is_silent():
         return otherwise
     try:
         return question(impatient_client(settings.CACHE_URL, seconds=_SOCKET_SECONDS))
@@ -66,6 +66,11 @@ def note_failure(what: str, error: BaseException) -> None:
             return
         _logged_at = now
     log.warning("broker unreachable", doing=what, error=f"{type(error).__name__}: {error}")
+
+
+def is_silent() -> bool:
+    """Whether Redis failed a moment ago and is left alone."""
+    return time.monotonic() < _silent_until
 
 
 def ask_again() -> None:

@@ -89,7 +89,7 @@ class Delivering:
             for event in events[place : place + tried]:
                 if shutdown.requested():
                     return
-                self._try_alone(org, event, token)
+                self._try_alone(org, event, token, just_claimed=together and len(events) == 1)
                 # Only now: what interrupts the line before leaves the event to be given back.
                 open_ids.discard(event.id)
             place += tried
@@ -132,8 +132,13 @@ class Delivering:
         _report(runs, events[:tried], org)
         return tried, True
 
-    def _try_alone(self, org: Organization, event: sql.ClaimedEvent, token: uuid.UUID) -> None:
-        """Handle one event in one transaction, each handler behind a savepoint, and write what came of it."""
+    def _try_alone(
+        self, org: Organization, event: sql.ClaimedEvent, token: uuid.UUID, *, just_claimed: bool = False
+    ) -> None:
+        """Handle one event in one transaction, each handler behind a savepoint, and write what came of it.
+
+        What was claimed a moment ago is held; its end asks in any case.
+        """
         runs: list[_Run] = []
         failures: list[sql.Failure] = []
         dead: bool | None = False
@@ -143,7 +148,7 @@ class Delivering:
         try:
             try:
                 with org_scope(org.pk):
-                    if not sql.holds(org_id=org.pk, event_id=event.id, token=token):
+                    if not just_claimed and not sql.holds(org_id=org.pk, event_id=event.id, token=token):
                         raise _LeaseLost
                     for handler in subscribed:
                         self._try_handler(handler, event, org, runs, failures)

@@ -15,10 +15,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import structlog
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, connection
 
 from flowledger.outbox import metrics, shutdown, sql
 from flowledger.outbox.conf import OutboxSettings
@@ -88,8 +88,8 @@ class _Drain:
         self._delivering = Delivering(watch, self._result)
         self._turns = Turns()
         self._expired_at = float("-inf")
-        self._orgs: dict[int, Organization] = {}
-        self._orgs_until = 0.0
+        # Each until a moment from when it was read.
+        self._orgs: dict[int, tuple[Organization, float]] = {}
 
     def run(self) -> DrainResult:
         until = time.monotonic() + self._limits.seconds
@@ -127,17 +127,25 @@ class _Drain:
         return len(events), self._turns.waiting
 
     def _look_and_claim(self, token: uuid.UUID, limit: int) -> list[sql.ClaimedEvent]:
-        """All that comes before the handlers in one transaction: who was woken by a commit wants to be quick."""
-        self._turns.look()
-        events = self._turns.claim(token=token, limit=limit)
-        self._organizations({event.org_id for event in events})
-        return events
+        """All that comes before the handlers, in one transaction; as a rule in one statement.
+
+        Who was woken by a commit wants to be quick. A statement cannot open a scope of its own inside a transaction.
+        """
+        if self._turns.knows_nothing and not connection.in_atomic_block:
+            taken = self._turns.take(token=token, limit=limit)
+            self._remember(_organization(row) for row in taken.organizations)
+            return taken.events
+        with system_scope("outbox claim"):
+            self._turns.look()
+            events = self._turns.claim(token=token, limit=limit)
+            self._organizations({event.org_id for event in events})
+            return events
 
     def _take_alone(self, lane: str, claim: Callable[[uuid.UUID], list[sql.ClaimedEvent]]) -> int:
         """What is tried again: each event alone."""
         token = uuid.uuid4()
         began = time.monotonic()
-        events = _claim(lambda: claim(token))
+        events = _claim(lambda: _in_scope(claim, token))
         metrics.observe_claim(lane, time.monotonic() - began, len(events))
         self._deliver(_Batch(token, events), together=False)
         return len(events)
@@ -185,13 +193,17 @@ class _Drain:
 
     def _organizations(self, org_ids: set[int]) -> dict[int, Organization]:
         now = time.monotonic()
-        if now > self._orgs_until:
-            self._orgs = {}
-            self._orgs_until = now + _KNOWN_ORG_SECONDS
-        if missing := org_ids - self._orgs.keys():
+        known = {org_id: org for org_id, (org, until) in self._orgs.items() if now < until}
+        if missing := org_ids - known.keys():
             with system_scope("outbox claim"):
-                self._orgs |= Organization.objects.in_bulk(missing)
-        return self._orgs
+                found = Organization.objects.in_bulk(missing)
+            self._remember(found.values())
+            known |= found
+        return known
+
+    def _remember(self, orgs: Iterable[Organization]) -> None:
+        until = time.monotonic() + _KNOWN_ORG_SECONDS
+        self._orgs |= {org.pk: (org, until) for org in orgs}
 
     # --- what is not handled ---
 
@@ -221,12 +233,24 @@ class _Drain:
 def _claim(claim: Callable[[], list[sql.ClaimedEvent]]) -> list[sql.ClaimedEvent]:
     """Claim, or nothing where the database asks to look again."""
     try:
-        with system_scope("outbox claim"):
-            return claim()
+        return claim()
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) not in _LOOK_AGAIN:
             raise
         return []
+
+
+def _in_scope(claim: Callable[[uuid.UUID], list[sql.ClaimedEvent]], token: uuid.UUID) -> list[sql.ClaimedEvent]:
+    with system_scope("outbox claim"):
+        return claim(token)
+
+
+def _organization(row: dict[str, Any]) -> Organization:
+    """The organisation of a row that came as JSON."""
+    fields = Organization._meta.concrete_fields
+    return Organization.from_db(
+        connection.alias, [field.attname for field in fields], [field.to_python(row[field.attname]) for field in fields]
+    )
 
 
 def _by_org(events: Iterable[sql.ClaimedEvent]) -> dict[int, list[sql.ClaimedEvent]]:

@@ -12,7 +12,8 @@ from flowledger.errors import Conflict
 from flowledger.outbox import drain as draining
 from flowledger.outbox import emails, partitions, retention, shutdown
 from flowledger.outbox.conf import OutboxSettings
-from flowledger.outbox.wake import DRAIN_TASK, EMAIL_TASK, heed, nudge
+from flowledger.outbox.standby import Standby
+from flowledger.outbox.wake import DRAIN_TASK, EMAIL_TASK, heed, nudge, stand_by
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +22,16 @@ log = structlog.get_logger(__name__)
 def drain(**kwargs: Any) -> None:
     """Deliver what is ready; when the time is up before the work is done, ask for another turn."""
     heed(DRAIN_TASK)
-    result = draining.drain()
-    if not result.exhausted and not shutdown.requested():
+    exhausted = draining.drain().exhausted
+    while exhausted:
+        match stand_by():
+            case Standby.WOKEN:
+                exhausted = draining.drain().exhausted
+            case Standby.ELSEWHERE:
+                return
+            case Standby.OVER:
+                break
+    if not shutdown.requested():
         nudge(DRAIN_TASK)
 
 

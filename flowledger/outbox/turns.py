@@ -37,6 +37,24 @@ class Turns:
         self._marks.clear()
         self._look_at = float("-inf")
 
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether looking and claiming can be one statement: it is time to look, and there is no mark to begin from."""
+        return not self._marks and time.monotonic() >= self._look_at
+
+    def take(self, *, token: uuid.UUID, limit: int) -> sql.Taken:
+        """Look, and claim from the organisations that were seen, in one statement."""
+        began = time.monotonic()
+        taken = sql.take(token=token, limit=limit, after_org=self._last_org)
+        self.waiting = taken.waiting
+        self._orgs = list(taken.waiting.orgs)
+        ended = time.monotonic()
+        self._look_at = ended + (ended - began) / _LOOKING_SHARE
+        if self._orgs:
+            self._note_unbounded(began, ended)
+            self._pass_on(taken.events, taken.left)
+        return taken
+
     def look(self) -> None:
         """Bring `waiting` up to date, unless that was done a moment ago."""
         began = time.monotonic()
@@ -58,11 +76,13 @@ class Turns:
             token=token, limit=limit, orgs=self._orgs, marks=[self._marks.get(org, 0) for org in self._orgs]
         )
         if unbounded:
-            ended = time.monotonic()
-            pause = max(_UNBOUNDED_SECONDS, _UNBOUNDED_TIMES * (ended - began))
-            self._forget_at = ended + min(pause, _UNBOUNDED_SECONDS_AT_MOST)
+            self._note_unbounded(began, time.monotonic())
         self._pass_on(events, left)
         return events
+
+    def _note_unbounded(self, began: float, ended: float) -> None:
+        pause = max(_UNBOUNDED_SECONDS, _UNBOUNDED_TIMES * (ended - began))
+        self._forget_at = ended + min(pause, _UNBOUNDED_SECONDS_AT_MOST)
 
     def _pass_on(self, events: list[sql.ClaimedEvent], left: dict[int, int | None]) -> None:
         """The organisation after the last one served is next."""

@@ -7,15 +7,18 @@ second anyway.
 from __future__ import annotations
 
 import os
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from django.db import connection, transaction
 from kombu.exceptions import LimitExceeded, OperationalError
 from kombu.pools import ProducerPool
-from redis import RedisError
+from redis import Redis, RedisError
 
+from flowledger.outbox import standby
 from flowledger.outbox.broker import ask_redis, note_failure
 from flowledger.outbox.causes import current_cause
 from flowledger.outbox.conf import OutboxSettings
@@ -24,6 +27,8 @@ DRAIN_TASK = "flowledger.outbox.tasks.drain"
 EMAIL_TASK = "flowledger.outbox.tasks.send_outgoing_emails"
 
 _NUDGE_SECONDS = 5
+# What the scripts of `standby` answer.
+_RUNG, _CLAIMED = 1, 2
 _DEBOUNCE_MILLISECONDS = 50
 # Celery's own connections may wait for seconds and try for ever; a request must not.
 _HASTE = {"socket_connect_timeout": 0.05, "socket_timeout": 0.05, "retry_on_timeout": False, "max_retries": 0}
@@ -41,12 +46,16 @@ def wake_outgoing() -> None:
     _after_commit(_wake_outgoing)
 
 
+def wake_task(task: str) -> None:
+    """Nudge a worker towards a task of an app above once the current transaction is committed."""
+    _after_commit(_nudging(task))
+
+
 def nudge(task: str) -> bool:
     """Send a nudge now, unless one is already on its way; answers whether one was sent. Never raises."""
-    if not ask_redis(
-        "wake", lambda redis: bool(redis.set(_key(task), "1", nx=True, px=_DEBOUNCE_MILLISECONDS)), otherwise=False
-    ):
-        return False
+    place = ask_redis("wake", _ring_or_claim if task == DRAIN_TASK else _claim(task), otherwise=0)
+    if place != _CLAIMED:
+        return place == _RUNG
     try:
         with _producers(os.getpid(), _broker_url()).acquire(block=True, timeout=0.05) as producer:  # type: ignore[no-untyped-call]
             current_app.send_task(task, producer=producer, expires=_NUDGE_SECONDS, ignore_result=True, retry=False)
@@ -54,6 +63,11 @@ def nudge(task: str) -> bool:
         note_failure("wake", error)
         return False
     return True
+
+
+def stand_by() -> standby.Standby:
+    """Wait a while for a commit, if nobody else does."""
+    return standby.stand_by(_key(DRAIN_TASK))
 
 
 def heed(task: str) -> None:
@@ -75,6 +89,21 @@ def _producers(pid: int, url: str) -> ProducerPool:
 
 def _key(task: str) -> str:
     return f"flowledger:nudge:{task}"
+
+
+@cache
+def _nudging(task: str) -> Callable[[], bool]:
+    """The same function for the same task, by which it is known."""
+    return partial(nudge, task)
+
+
+def _ring_or_claim(redis: Redis) -> int:
+    script = standby.ring_or_claim(settings.CACHE_URL)
+    return int(script(keys=[standby.MARK, _key(DRAIN_TASK)], args=[_DEBOUNCE_MILLISECONDS], client=redis))
+
+
+def _claim(task: str) -> Callable[[Redis], int]:
+    return lambda redis: _CLAIMED if redis.set(_key(task), "1", nx=True, px=_DEBOUNCE_MILLISECONDS) else 0
 
 
 def _wake_outbox() -> None:

@@ -7,6 +7,7 @@ rather than `now()`: it moves on inside a long transaction.
 from flowledger.outbox.sql.delivery import (
     ClaimedEvent,
     Failure,
+    Taken,
     Waiting,
     claim_crashed,
     claim_fresh,
@@ -21,6 +22,7 @@ from flowledger.outbox.sql.delivery import (
     keep_failures,
     look,
     renew_event_lease,
+    take,
 )
 from flowledger.outbox.sql.emails import (
     claim_emails,
@@ -39,6 +41,7 @@ __all__ = [
     "ClaimedEvent",
     "Failure",
     "NewEvent",
+    "Taken",
     "Waiting",
     "claim_crashed",
     "claim_emails",
@@ -60,4 +63,5 @@ __all__ = [
     "look",
     "renew_email_lease",
     "renew_event_lease",
+    "take",
 ]

@@ -6,11 +6,13 @@ of the event's organisation.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 
 from flowledger.outbox.sql.statements import BACKOFF, execute
@@ -42,6 +44,9 @@ class ClaimedEvent(NamedTuple):
     waited: float
 
 
+_PAYLOAD = ClaimedEvent._fields.index("payload")
+
+
 class Waiting(NamedTuple):
     """What there is to claim: organisations with new events, and whether the other two lanes have something due."""
 
@@ -60,6 +65,24 @@ def look(*, after_org: int = 0, limit: int = 64) -> Waiting:
         return Waiting(*cursor.fetchone())
 
 
+class Taken(NamedTuple):
+    """What the first claim of a drain found: what waits, the organisations that wait, and what it claimed."""
+
+    waiting: Waiting
+    organizations: list[dict[str, Any]]
+    events: list[ClaimedEvent]
+    left: dict[int, int | None]
+
+
+def take(*, token: UUID, limit: int, after_org: int = 0) -> Taken:
+    """Look and claim in one statement, outside of any transaction; it opens a system scope for itself."""
+    seen, *rows = _rows("SELECT * FROM outbox_take(%s, %s, %s, %s)", [settings.SYSTEM_DB_ROLE, token, limit, after_org])
+    found = json.loads(seen[_PAYLOAD])
+    events, left = _fresh(rows)
+    waiting = Waiting(found["orgs"], retries=found["retries"], crashed=found["crashed"])
+    return Taken(waiting, found["organizations"] or [], events, left)
+
+
 def claim_fresh(
     *, token: UUID, limit: int, orgs: Sequence[int], marks: Sequence[int] = ()
 ) -> tuple[list[ClaimedEvent], dict[int, int | None]]:
@@ -73,7 +96,7 @@ def claim_fresh(
         "SELECT * FROM outbox_claim(%s, %s, %s::bigint[], %s::bigint[])",
         [token, limit, list(orgs), list(marks) or [0] * len(orgs)],
     )
-    return _events(row for row in rows if row[2] is not None), {row[1]: row[0] for row in rows if row[2] is None}
+    return _fresh(rows)
 
 
 def claim_waiting(*, token: UUID, limit: int) -> list[ClaimedEvent]:
@@ -84,6 +107,11 @@ def claim_waiting(*, token: UUID, limit: int) -> list[ClaimedEvent]:
 def claim_crashed(*, token: UUID) -> list[ClaimedEvent]:
     """Claim at most one of the events whose worker died: if it kills this one too, it takes no other along."""
     return _events(_rows("SELECT * FROM outbox_claim_crashed(%s)", [token]))
+
+
+def _fresh(rows: list[tuple[Any, ...]]) -> tuple[list[ClaimedEvent], dict[int, int | None]]:
+    """The events, and for each organisation that was looked at, in a row without a name, the first key that is left."""
+    return _events(row for row in rows if row[2] is not None), {row[1]: row[0] for row in rows if row[2] is None}
 
 
 def _rows(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
