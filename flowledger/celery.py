@@ -7,6 +7,7 @@ Celery carries ticks only; what is to be done stands in the database. `celery -A
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -79,6 +80,8 @@ ROUTES = {
     "workstream.tasks.*sla*": {"queue": "sla"},
     "memory.tasks.*": {"queue": "memory"},
     "*.tasks.import_*": {"queue": "imports"},
+    # They wait for other people's servers.
+    "workstream.tasks.poll_mailboxes": {"queue": "imports"},
 }
 
 
@@ -136,6 +139,22 @@ def schedule(tick_seconds: float) -> dict[str, dict[str, Any]]:
             "schedule": crontab(),
             "options": {"expires": 60.0},
         },
+        # Starts and undos nudge; this finds what a worker that died has left.
+        "import-rows": {
+            "task": "workstream.tasks.import_rows",
+            "schedule": 10.0,
+            "options": {"expires": 10.0},
+        },
+        "poll-mailboxes": {
+            "task": "workstream.tasks.poll_mailboxes",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
+        "purge-form-submissions": {
+            "task": "workstream.tasks.purge_form_submissions",
+            "schedule": crontab(minute="27", hour="3"),
+            "options": {"expires": 3600.0},
+        },
         "purge-idempotency-records": {
             "task": "flowledger.api.tasks.purge_idempotency_records",
             "schedule": crontab(minute="*/15"),
@@ -174,6 +193,21 @@ def _forget_shutdown(**kwargs: Any) -> None:
 
     shutdown.withdraw()
     logs.name_worker()
+
+
+@signals.celeryd_after_setup.connect
+def _allow_standby(instance: Any = None, **kwargs: Any) -> None:
+    """Known before the pool's processes are forked, which inherit it."""
+    from flowledger.outbox import standby
+
+    standby.allow(processes=getattr(instance, "concurrency", 0) or 0)
+
+
+@signals.worker_process_init.connect
+def _spare_collections(**kwargs: Any) -> None:
+    """As in `flowledger.wsgi`: what a new process has inherited is no garbage."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @signals.task_prerun.connect
