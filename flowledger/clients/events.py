@@ -31,3 +31,64 @@ class IdentityConflicted:
     other_contact_ids: list[int]
     other_client_ids: list[int]
     rules: list[str]
+
+
+@event("identity.suggested", item="identity_conflict", item_id="conflict_id")
+@dataclass(frozen=True)
+class IdentitySuggested:
+    """Two contacts or two clients may be the same; a person is asked. `entity_type` is contact or client."""
+
+    conflict_id: int
+    entity_type: str
+    entity_ids: list[int]
+    score: float
+
+
+@event("identity.conflict_resolved", item="identity_conflict", item_id="conflict_id")
+@dataclass(frozen=True)
+class IdentityConflictResolved:
+    """A person decided about a pair: `resolution` is merged or kept_apart."""
+
+    conflict_id: int
+    resolution: str
+    merge_id: int | None
+
+
+@event("contact.merged", item="contact")
+@dataclass(frozen=True)
+class ContactMerged:
+    """A contact took in another, `merged_contact_id`, which stays as a tombstone that redirects."""
+
+    contact_id: int
+    merged_contact_id: int
+    merge_id: int
+
+
+@event("contact.merge_undone", item="contact")
+@dataclass(frozen=True)
+class ContactMergeUndone:
+    """A merge of contacts was undone: both stand on their own again."""
+
+    contact_id: int
+    merged_contact_id: int
+    merge_id: int
+
+
+@event("client.merged", item="client")
+@dataclass(frozen=True)
+class ClientMerged:
+    """A client took in another, `merged_client_id`, which stays as a tombstone that redirects."""
+
+    client_id: int
+    merged_client_id: int
+    merge_id: int
+
+
+@event("client.merge_undone", item="client")
+@dataclass(frozen=True)
+class ClientMergeUndone:
+    """A merge of clients was undone: both stand on their own again."""
+
+    client_id: int
+    merged_client_id: int
+    merge_id: int

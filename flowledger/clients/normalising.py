@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import idna
 import phonenumbers
 import tldextract
 from email_validator import EmailNotValidError, validate_email
+
+from flowledger.clients.folding import latin
 
 # The list bundled with the library; an empty tuple of addresses keeps it from ever asking the network.
 # RFC 2606 keeps two suffixes for documentation and tests, where they stand for a company like any other.
@@ -21,6 +22,8 @@ _public_suffixes = tldextract.TLDExtract(
 _DOMAIN = re.compile(r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NO_WORD = re.compile(r"[\W_]+")
+
+_LEADING_FORMS = frozenset({"ao", "fop", "oao", "ooo", "pao", "pp", "tov", "zao"})
 
 MAX_EMAIL = 254
 MAX_COMPANY_NAME = 200
@@ -47,11 +50,13 @@ _SAME_MAILBOX = {"googlemail.com": "gmail.com", "pm.me": "proton.me", "protonmai
 
 
 @cache
-def _lines(name: str) -> frozenset[str]:
+def lines_of(name: str) -> frozenset[str]:
+    """The entries of one of our lists in `data`."""
     text = (files("flowledger.clients") / "data" / name).read_text(encoding="utf-8")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
+@lru_cache(maxsize=4_096)
 def email_address(text: str) -> str | None:
     """The address to write to, in lower case with its domain in ASCII; None when it is no address.
 
@@ -109,7 +114,7 @@ def registrable_domain(text: str) -> str | None:
 
 def is_free_mail(domain: str) -> bool:
     """Whether the domain gives addresses to anybody and so identifies no company."""
-    return domain in _lines("free_mail_domains.txt")
+    return domain in lines_of("free_mail_domains.txt")
 
 
 def company_domain(text: str) -> str | None:
@@ -119,12 +124,13 @@ def company_domain(text: str) -> str | None:
 
 
 def company_name_key(text: str) -> str | None:
-    """A company's name folded to plain lower-case words without its legal form; None when no word is left.
+    """A company's name folded to plain lower-case Latin words without its legal form; None when no word is left.
 
-    `Müller & Söhne GmbH & Co. KG` → `muller sohne`. A name that is nothing but a legal form stays as it is.
+    `Müller & Söhne GmbH & Co. KG` → `muller sohne`, `ТОВ Ромашка` → `romashka`. A name that is nothing but a legal form
+    stays as it is.
     """
-    words = _NO_WORD.sub(" ", _fold(text).replace(".", "")).split()
-    forms = _legal_forms()
+    words = _NO_WORD.sub(" ", latin(text).replace(".", "")).split()
+    forms = lines_of("legal_forms.txt")
     shortened = True
     while shortened:
         shortened = False
@@ -132,19 +138,7 @@ def company_name_key(text: str) -> str | None:
             if len(words) > length and " ".join(words[-length:]) in forms:
                 words, shortened = words[:-length], True
                 break
+            # In the east of Europe the form comes first.
+            if length == 1 and len(words) > 1 and words[0] in _LEADING_FORMS:
+                words, shortened = words[1:], True
     return " ".join(words)[:MAX_COMPANY_NAME].strip() or None
-
-
-def _legal_forms() -> frozenset[str]:
-    return _lines("legal_forms.txt")
-
-
-def _fold(text: str) -> str:
-    """Compatibility forms unified, accents dropped, case folded; repeated because each step can open the next."""
-    for _ in range(4):
-        decomposed = unicodedata.normalize("NFKD", text).casefold()
-        folded = "".join(c for c in unicodedata.normalize("NFKD", decomposed) if not unicodedata.combining(c))
-        if folded == text:
-            break
-        text = folded
-    return text

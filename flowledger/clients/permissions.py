@@ -11,5 +11,7 @@ register_verbs(
         "delete_client": Role.MANAGER,
         "delete_contact": Role.MANAGER,
         "resolve_identity": Role.REP,
+        "merge": Role.MANAGER,
+        "keep_apart": Role.REP,
     }
 )

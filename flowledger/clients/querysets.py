@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
@@ -63,12 +64,14 @@ class IdentityKeyQuerySet(OrgQuerySet[Any]):
         return self.filter(reduce(or_, (Q(key_type=key.type, key_value=key.value) for key in wanted)))
 
     def claimed(self, org: Organization, keys: Iterable[Key], *, at: datetime) -> dict[Key, KnownKey]:
-        """Count a sighting of each key and lock it for this transaction; unknown keys are entered, unresolved.
+        """Count the sightings of each key and lock it for this transaction; unknown keys are entered, unresolved.
 
-        One statement, keys in sorted order: transactions that share keys wait for each other and never deadlock, and
-        whoever waited sees what the winner made of the key. Answers what each key points at now.
+        A key that is given several times was seen as often. One statement, keys in sorted order: transactions that
+        share keys wait for each other and never deadlock, and whoever waited sees what the winner made of the key.
+        Answers what each key points at now.
         """
-        wanted = sorted(set(keys))
+        seen = Counter(keys)
+        wanted = sorted(seen)
         if not wanted:
             return {}
         with connection.cursor() as cursor:
@@ -76,20 +79,42 @@ class IdentityKeyQuerySet(OrgQuerySet[Any]):
                 """
                 INSERT INTO clients_identitykey (org_id, created_at, updated_at, row_version, key_type, key_value,
                     confidence, occurrences, first_seen, last_seen, status)
-                SELECT %s, now(), now(), 1, key_type, key_value, 1, 1, %s, %s, 'unresolved'
-                FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS wanted (key_type, key_value, place)
+                SELECT %s, now(), now(), 1, key_type, key_value, 1, seen, %s, %s, 'unresolved'
+                FROM unnest(%s::text[], %s::text[], %s::integer[]) WITH ORDINALITY
+                    AS wanted (key_type, key_value, seen, place)
                 ORDER BY place
                 ON CONFLICT (org_id, key_type, key_value) DO UPDATE SET
-                    occurrences = clients_identitykey.occurrences + 1,
+                    occurrences = clients_identitykey.occurrences + excluded.occurrences,
                     first_seen = least(clients_identitykey.first_seen, excluded.first_seen),
                     last_seen = greatest(clients_identitykey.last_seen, excluded.last_seen),
                     row_version = clients_identitykey.row_version + 1,
                     updated_at = excluded.updated_at
-                RETURNING key_type, key_value, contact_id, client_id
+                RETURNING key_type, key_value, contact_id, client_id, confidence
                 """,
-                [org.pk, at, at, [key.type for key in wanted], [key.value for key in wanted]],
+                [
+                    *(org.pk, at, at),
+                    [key.type for key in wanted],
+                    [key.value for key in wanted],
+                    [seen[key] for key in wanted],
+                ],
             )
             return {
-                Key(key_type, key_value): KnownKey(contact_id=contact_id, client_id=client_id)
-                for key_type, key_value, contact_id, client_id in cursor.fetchall()
+                Key(key_type, key_value): KnownKey(contact_id=contact_id, client_id=client_id, confidence=confidence)
+                for key_type, key_value, contact_id, client_id, confidence in cursor.fetchall()
             }
+
+
+class IdentityConflictQuerySet(OrgQuerySet[Any]):
+    """Questions about pairs of contacts or clients that want a judgement."""
+
+    def open(self) -> Self:
+        """What nobody has decided yet."""
+        return self.filter(status="open")
+
+
+class MergeRecordQuerySet(OrgQuerySet[Any]):
+    """Questions about merges."""
+
+    def standing(self) -> Self:
+        """Merges that were not undone."""
+        return self.filter(undone_at__isnull=True)

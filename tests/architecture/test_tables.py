@@ -32,7 +32,7 @@ INVERTED = {"gin", "brin"}
 # What stands beside Django's own tables: the rows of the log of the admin are shown by nobody.
 SEARCHED = {
     *("workstream_signal", "workstream_candidate", "workstream_pursuit", "workstream_todayitem"),
-    *("clients_client", "clients_contact"),
+    *("clients_client", "clients_contact", "clients_identitykey"),
 }
 
 

@@ -104,7 +104,7 @@ class TestDomain:
         assert normalising.company_domain(text) is None
 
     def test_every_free_mail_domain_is_registrable(self) -> None:
-        domains = normalising._lines("free_mail_domains.txt")
+        domains = normalising.lines_of("free_mail_domains.txt")
         assert len(domains) >= 150
         assert [domain for domain in domains if normalising.registrable_domain(domain) != domain] == []
 

@@ -84,6 +84,7 @@ class TestUnknownSender:
             "client_id": None,
             "confidence_score": 0.0,
             "rules": [],
+            "conflict_ids": [],
         }
         assert in_org(org, IdentityKey.objects.for_org(org).count) == 0
         assert names_of_events(org) == []
@@ -109,6 +110,7 @@ class TestUnknownSender:
                     "points_at": {"contact_id": None, "client_id": found.client_id},
                 },
             ],
+            "conflict_ids": [],
         }
 
 

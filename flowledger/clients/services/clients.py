@@ -11,7 +11,9 @@ from flowledger.clients.identity import Key, KeyType
 from flowledger.clients.models import Client, Contact, SizeBand
 from flowledger.clients.services.deletion import lock_to_delete, refuse_used
 from flowledger.clients.services.fields import normal_domain, only_known, refuse, require_object
-from flowledger.clients.services.keys import claim_keys
+from flowledger.clients.services.keys import claim_keys, lock_for_change
+from flowledger.clients.services.survivors import require_standing
+from flowledger.errors import Conflict
 from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
@@ -30,9 +32,9 @@ def create_client(*, org: Organization, fields: Mapping[str, Any], actor: Actor,
     client's.
     """
     authorize(actor, "edit_client")
-    client = Client(org=org, **_checked(fields))
-    _require_name(client)
-    claim = claim_keys(client, org=org, needed=_domain_keys(client), wanted=_name_keys(client), at=at)
+    client = Client(org=org, **checked_client(fields))
+    require_name(client)
+    claim = claim_keys(client, org=org, needed=domain_keys(client), wanted=name_keys(client), at=at)
     client.save()
     claim.point(client)
     return client
@@ -44,22 +46,17 @@ def update_client(
 ) -> Client:
     """Change fields; the identity keys follow domain and name. `is_active` off is how a client is retired.
 
-    Raises NotFound, PermissionRefused, InvalidInput, Conflict when the domain is another client's.
+    Raises NotFound, PermissionRefused, InvalidInput, Conflict when the domain is another client's and for a client
+    that was merged into another.
     """
-    client: Client = Client.objects.for_org(org).locked().fetch(client_id)
+    client: Client = Client.objects.for_org(org).fetch(client_id)
     authorize(actor, "edit_client", client)
-    changes = _checked(fields)
-    before = [*_domain_keys(client), *_name_keys(client)]
-    for name, value in changes.items():
-        setattr(client, name, value)
-    _require_name(client)
-    domains, names = _domain_keys(client), _name_keys(client)
-    if [*domains, *names] == before:
-        client.save(update_fields=changes)
-        return client
-    claim = claim_keys(client, org=org, needed=domains, wanted=names, released=before, at=at)
+    changes = checked_client(fields)
+    client, claim = lock_for_change(client, changes, org=org, needed=domain_keys, wanted=name_keys, at=at)
+    require_name(client)
     client.save(update_fields=changes)
-    claim.point(client)
+    if claim is not None:
+        claim.point(client)
     return client
 
 
@@ -68,21 +65,24 @@ def delete_client(*, org: Organization, client_id: int, actor: Actor, at: dateti
     """Delete a client with its contacts, onboarding tasks, notes and identity keys.
 
     Raises NotFound, PermissionRefused, Conflict with counts while the client or one of its contacts is named by
-    pipeline items; such a client is retired with `is_active`.
+    pipeline items (such a client is retired with `is_active`), and for one that was merged into another.
     """
     rows = Client.objects.for_org(org)
-    authorize(actor, "delete_client", rows.locked().fetch(client_id))
+    authorize(actor, "delete_client", rows.fetch(client_id))
     contacts = Contact.objects.for_org(org).filter(client_id=client_id).order_by("pk")
-    pks = [contact.pk for contact in contacts.locked().only("pk")]
+    pks = list(contacts.values_list("pk", flat=True))
     lock_to_delete(org=org, clients=[client_id], contacts=pks)
     client: Client = rows.fetch(client_id)
+    require_standing(client)
+    if pks != list(contacts.values_list("pk", flat=True)):
+        raise Conflict("The people of this client changed just now; look at them and delete the client again.")
     refuse_used(org=org, clients=[client_id], contacts=pks, kind="client")
     # First of all by hand: Django orders the deletes of a nullable reference by deferring its constraint, ours is not.
     Contact.objects.for_org(org).filter(pk__in=pks).delete()
     client.delete()
 
 
-def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+def checked_client(fields: Mapping[str, Any]) -> dict[str, Any]:
     changes = only_known(fields, CLIENT_FIELDS, of="client")
     normal_domain(changes)
     require_object(changes, "attributes")
@@ -97,17 +97,17 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _require_name(client: Client) -> None:
+def require_name(client: Client) -> None:
     if not client.name:
         refuse("name", "A client needs a name.")
 
 
-def _domain_keys(client: Client) -> list[Key]:
+def domain_keys(client: Client) -> list[Key]:
     """Free mail is no company's; such a domain may be noted on a client and never finds it."""
     domain = normalising.company_domain(client.domain) if client.domain else None
     return [Key(KeyType.COMPANY_DOMAIN.value, domain)] if domain else []
 
 
-def _name_keys(client: Client) -> list[Key]:
+def name_keys(client: Client) -> list[Key]:
     name = normalising.company_name_key(client.name)
     return [Key(KeyType.COMPANY_NAME.value, name)] if name else []

@@ -8,17 +8,18 @@ from typing import Any
 from django.db import models
 
 from flowledger.clients.models import Client, Contact, IdentityKey
+from flowledger.clients.services.keys import lock_keys
 from flowledger.errors import Conflict
 from flowledger.tenancy.models import Organization
 
 
 def lock_to_delete(*, org: Organization, clients: Sequence[int], contacts: Sequence[int]) -> None:
-    """Lock rows against new references; call it with the rows already locked against changes.
+    """Lock rows against changes and new references.
 
     Their identity keys come first: resolution holds keys while it refers to rows, so it has to be through.
     """
     keys = IdentityKey.objects.for_org(org).filter(models.Q(client__in=clients) | models.Q(contact__in=contacts))
-    list(keys.select_for_update().order_by("key_type", "key_value").values_list("pk"))
+    lock_keys(keys)
     for model, pks in ((Client, clients), (Contact, contacts)):
         # The full lock, not `no_key`: who refers to a row that is going has to wait, and then fails.
         list(model.objects.for_org(org).filter(pk__in=pks).select_for_update().order_by("pk").values_list("pk"))

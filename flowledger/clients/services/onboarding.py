@@ -8,6 +8,7 @@ from typing import Any
 
 from flowledger.clients.models import Client, OnboardingStatus, OnboardingTask
 from flowledger.clients.services.fields import only_known, refuse
+from flowledger.clients.services.survivors import require_standing
 from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Membership, Organization, User
 from flowledger.tenancy.permissions import authorize
@@ -20,9 +21,13 @@ ONBOARDING_FIELDS = frozenset({"title", "assignee", "due_date"})
 def create_onboarding_task(
     *, org: Organization, client_id: int, fields: Mapping[str, Any], actor: Actor, at: datetime
 ) -> OnboardingTask:
-    """Add a step to taking on a client. Raises NotFound, PermissionRefused, InvalidInput."""
+    """Add a step to taking on a client.
+
+    Raises NotFound, PermissionRefused, InvalidInput, Conflict for a client that was merged into another.
+    """
     client = Client.objects.for_org(org).fetch(client_id)
     authorize(actor, "edit_onboarding", client)
+    require_standing(client)
     task = OnboardingTask(org=org, client=client, **_checked(fields, org))
     _require_title(task)
     task.save()

@@ -1,4 +1,4 @@
-"""Companies, people, what is to be done for a new client, and the keys by which both are recognised."""
+"""Companies, people, and what is to be done for a new client."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 
-from flowledger.clients.identity import KeyType
-from flowledger.clients.querysets import (
-    ClientQuerySet,
-    ContactQuerySet,
-    IdentityKeyQuerySet,
-    OnboardingTaskQuerySet,
-)
+from flowledger.clients.querysets import ClientQuerySet, ContactQuerySet, OnboardingTaskQuerySet
 from flowledger.tenancy.constraints import tenant_constraints
 from flowledger.tenancy.fields import OrgForeignKey
 from flowledger.tenancy.models import OrgModel
@@ -221,71 +215,3 @@ class OnboardingTask(OrgModel):
     def reopen(self) -> None:
         """It wants doing after all."""
         self.done_at = self.cancelled_at = None
-
-
-class KeyStatus(models.TextChoices):
-    """How a key came to point where it points."""
-
-    UNRESOLVED = "unresolved", "Points nowhere yet"
-    AUTO = "auto", "Resolved by rule"
-    MANUAL = "manual", "Set by a person"
-    CONFLICT = "conflict", "Contradicted another key"
-
-
-class IdentityKey(OrgModel):
-    """A normalised key and the contact or client that it names: one row per key, which is what resolution locks."""
-
-    key_type = models.CharField(max_length=14, choices=[(kind.value, kind.value.replace("_", " ")) for kind in KeyType])
-    key_value = models.CharField(max_length=255)
-    contact = OrgForeignKey(Contact, models.CASCADE, null=True, blank=True, related_name="identity_keys")
-    client = OrgForeignKey(Client, models.CASCADE, null=True, blank=True, related_name="identity_keys")
-    confidence = models.DecimalField(max_digits=3, decimal_places=2, default=1)
-    occurrences = models.PositiveIntegerField(default=1)
-    first_seen = models.DateTimeField()
-    last_seen = models.DateTimeField()
-    status = models.CharField(max_length=10, choices=KeyStatus.choices, default=KeyStatus.UNRESOLVED)
-
-    all_orgs: ClassVar[Any] = models.Manager.from_queryset(IdentityKeyQuerySet)()
-    objects: ClassVar[Any] = OrgManager.from_queryset(IdentityKeyQuerySet)()
-
-    class Meta(OrgModel.Meta):
-        constraints = [
-            *tenant_constraints("identity_key", contact="clients.Contact", client="clients.Client"),
-            models.UniqueConstraint(fields=["org", "key_type", "key_value"], name="identity_key_once"),
-            models.CheckConstraint(
-                condition=Q(key_type__in=[kind.value for kind in KeyType]), name="identity_key_type"
-            ),
-            models.CheckConstraint(condition=~Q(key_value=""), name="identity_key_has_value"),
-            models.CheckConstraint(condition=Q(status__in=KeyStatus.values), name="identity_key_status"),
-            models.CheckConstraint(condition=Q(confidence__gte=0, confidence__lte=1), name="identity_key_confidence"),
-            models.CheckConstraint(condition=Q(first_seen__lte=F("last_seen")), name="identity_key_seen_in_order"),
-            models.CheckConstraint(
-                condition=Q(status=KeyStatus.UNRESOLVED, contact__isnull=True, client__isnull=True)
-                | (~Q(status=KeyStatus.UNRESOLVED) & (Q(contact__isnull=False) | Q(client__isnull=False))),
-                name="identity_key_resolved_or_not",
-            ),
-            # A person's key names a contact and a company's key a client; their client is the contact's own column.
-            models.CheckConstraint(
-                condition=~Q(key_type__in=[KeyType.EMAIL.value, KeyType.PHONE.value]) | Q(client__isnull=True),
-                name="identity_key_of_person",
-            ),
-            models.CheckConstraint(
-                condition=~Q(key_type__in=[KeyType.COMPANY_DOMAIN.value, KeyType.COMPANY_NAME.value])
-                | Q(contact__isnull=True),
-                name="identity_key_of_company",
-            ),
-        ]
-        indexes = [
-            # The keys of one contact or client: their pages, merges, deletes.
-            models.Index(fields=["org", "contact"], condition=Q(contact__isnull=False), name="identity_key_by_contact"),
-            models.Index(fields=["org", "client"], condition=Q(client__isnull=False), name="identity_key_by_client"),
-            # The review queue and its counts.
-            models.Index(
-                fields=["org", "status", "-last_seen"],
-                condition=Q(status__in=[KeyStatus.UNRESOLVED.value, KeyStatus.CONFLICT.value]),
-                name="identity_key_to_review",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.key_type} {self.key_value}"
