@@ -1,21 +1,30 @@
-"""Entity tags: strong, made of resource, identifier, row version and perhaps an aspect; lists have none."""
+"""Entity tags: strong, made of resource, identifier, row version, time of change and perhaps an aspect.
+
+Lists have none. The time is there because an undone merge gives rows their old versions back: a version alone would
+name two different states.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils.http import parse_etags
 
 from flowledger.errors import Stale
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
-def etag_for(resource: str, pk: int, row_version: int, aspect: str | None = None) -> str:
-    """For example `"candidate-12-7"`: the twelfth candidate after its sixth stored change.
 
-    `aspect` is what the representation shows and other rows decide: `"candidate-12-7-red"`.
+def etag_for(resource: str, pk: int, row_version: int, updated_at: datetime, aspect: str | None = None) -> str:
+    """For example `"candidate-12-7-6419d93b8e1c0"`: the twelfth candidate after its sixth stored change, and when.
+
+    `aspect` is what the representation shows and other rows decide: `"candidate-12-7-6419d93b8e1c0-red"`.
     """
-    return f'"{resource}-{pk}-{row_version}-{aspect}"' if aspect else f'"{resource}-{pk}-{row_version}"'
+    tag = f"{resource}-{pk}-{row_version}-{(updated_at - _EPOCH) // _MICROSECOND:x}"
+    return f'"{tag}-{aspect}"' if aspect else f'"{tag}"'
 
 
 def is_fresh(headers: Mapping[str, Any], etag: str) -> bool:

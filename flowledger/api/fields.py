@@ -88,11 +88,18 @@ def _org_of(field: serializers.Field[Any, Any, Any, Any]) -> Organization:
     return org
 
 
+def _standing(row: Any, org: Organization) -> Any:
+    """The row itself, or the one that it was merged into: a tombstone names its survivor in `canonical`."""
+    survivor_id: int | None = getattr(row, "canonical_id", None)
+    return row if survivor_id is None else type(row).objects.for_org(org).get(pk=survivor_id)
+
+
 @extend_schema_field(ID_SCHEMA)
 class OrgRelatedField(serializers.Field[Any, Any, Any, Any]):
     """The identifier of a row of the same organisation; becomes that row.
 
-    Another organisation's row is answered exactly like one that never existed.
+    Another organisation's row is answered exactly like one that never existed. The tombstone of a merge means its
+    survivor.
     """
 
     def __init__(self, model: type[OrgModel], **kwargs: Any) -> None:
@@ -106,7 +113,7 @@ class OrgRelatedField(serializers.Field[Any, Any, Any, Any]):
             row = self.model.objects.for_org(_org_of(self)).filter(pk=pk).order_by("pk").first()
         if row is None:
             raise serializers.ValidationError(f"There is no {self.model._meta.verbose_name} {pk}.")
-        return row
+        return _standing(row, _org_of(self))
 
     def get_attribute(self, instance: Any) -> Any:
         # The column, not the row: reading a list must not fetch what it only names.
@@ -118,7 +125,10 @@ class OrgRelatedField(serializers.Field[Any, Any, Any, Any]):
 
 @extend_schema_field({"type": "array", "items": ID_SCHEMA, "maxItems": MAX_RELATED})
 class OrgRelatedListField(serializers.Field[Any, Any, Any, Any]):
-    """Identifiers of rows of the same organisation; becomes those rows, in the order given, from one query."""
+    """Identifiers of rows of the same organisation; becomes those rows, in the order given, from one query.
+
+    Tombstones of merges mean their survivors; these are looked up one by one, and a row that is meant twice comes once.
+    """
 
     def __init__(self, model: type[OrgModel], *, allow_empty: bool = True, **kwargs: Any) -> None:
         self.model = model
@@ -138,7 +148,7 @@ class OrgRelatedListField(serializers.Field[Any, Any, Any, Any]):
         if missing := [str(pk) for pk in wanted if pk not in found]:
             name = self.model._meta.verbose_name
             raise serializers.ValidationError(f"There is no {name} {', '.join(missing[:10])}.")
-        return [found[pk] for pk in wanted]
+        return list({row.pk: row for row in (_standing(found[pk], _org_of(self)) for pk in wanted)}.values())
 
     def to_representation(self, value: Any) -> list[Any]:
         rows: Iterable[Any] = value.all() if hasattr(value, "all") else value

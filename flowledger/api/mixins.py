@@ -7,8 +7,6 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flowledger.api import etags
-
 
 class ListModelMixin:
     """`GET /candidates`: filtered, searched, ordered, one page."""
@@ -21,8 +19,4 @@ class RetrieveModelMixin:
     """`GET /candidates/{id}`: the object with its ETag, or 304 when the caller has it."""
 
     def retrieve(self: Any, request: Request, pk: int) -> Response:
-        row = self.get_object()
-        etag = etags.etag_for(self.resource, row.pk, row.row_version, self.etag_aspect(row))
-        if etags.is_fresh(request.headers, etag):
-            return Response(status=304, headers={"ETag": etag})
-        return self.reply(row)
+        return self.reply_unless_known(self.get_object())

@@ -92,8 +92,15 @@ class OrgViewSet(OrgAPIView, GenericViewSet, kernel=True):
         data = chosen(row, context=self.get_serializer_context()).data
         response = Response({**data, **more} if more else data, status=status)
         aspect = self.etag_aspect(row) if resource in {None, self.resource} else None
-        response["ETag"] = etags.etag_for(resource or self.resource, row.pk, row.row_version, aspect)
+        response["ETag"] = etags.etag_for(resource or self.resource, row.pk, row.row_version, row.updated_at, aspect)
         return response
+
+    def reply_unless_known(self, row: Any) -> Response:
+        """One object, or 304 when the caller has it as it is."""
+        etag = etags.etag_for(self.resource, row.pk, row.row_version, row.updated_at, self.etag_aspect(row))
+        if etags.is_fresh(self.request.headers, etag):
+            return Response(status=304, headers={"ETag": etag})
+        return self.reply(row)
 
     def reply_list(
         self, rows: models.QuerySet[Any], serializer_class: type[serializers.BaseSerializer[Any]] | None = None

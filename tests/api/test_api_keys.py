@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -142,8 +142,10 @@ class TestVersions:
         issued: ApiKey = key_for(org)[0]
         return issued
 
-    def test_etag_names_the_version(self, client_for, key):
-        assert client_for(Role.ADMIN).get(f"/api/api-keys/{key.pk}")["ETag"] == f'"api_key-{key.pk}-{key.row_version}"'
+    def test_etag_names_the_version_and_its_time(self, client_for, key):
+        micros = (key.updated_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        etag = client_for(Role.ADMIN).get(f"/api/api-keys/{key.pk}")["ETag"]
+        assert etag == f'"api_key-{key.pk}-{key.row_version}-{micros:x}"'
 
     @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
     def test_what_the_caller_has_is_304(self, client_for, key, form):

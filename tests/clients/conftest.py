@@ -9,7 +9,7 @@ import pytest
 
 from flowledger.tenancy.actors import Actor, Origin, Role
 from flowledger.tenancy.models import Organization
-from tests.backoffice.conftest import as_role, browse, home  # noqa: F401  (for the pages of the back office)
+from tests.backoffice.conftest import abroad, as_role, browse, home  # noqa: F401  (for the pages of the back office)
 from tests.client import ApiClient, bearer
 from tests.factories import MembershipFactory, OrganizationFactory
 

@@ -39,6 +39,16 @@ FROM_ACME = {"email_domain": DOMAIN.value}
 NAMED_ACME = {"company_name": NAME.value}
 
 
+def test_somebody_who_writes_from_another_company_and_names_it_is_there_now() -> None:
+    known = {PHONE: BOB_BY_PHONE_ONLY, DOMAIN: ACME, NAME: ACME}
+    moved = resolve(keys(**CALL, **FROM_ACME, **NAMED_ACME), known)
+    assert (moved.status, moved.contact_id, moved.client_id) == (Status.LINKED, 2, 10)
+    assert fired(moved) == ["exact_phone", "exact_company_domain"]
+    for given_keys in (CALL | FROM_ACME, CALL | NAMED_ACME):
+        assert resolve(keys(**given_keys), known).client_id == 20
+    assert resolve(keys(**CALL, **FROM_ACME, **NAMED_ACME), known | {NAME: OTHER}).client_id == 20
+
+
 @pytest.mark.parametrize(
     ("given", "known", "status", "contact", "client", "score", "rules"),
     [

@@ -18,6 +18,7 @@ from flowledger.api.filters import (
     TextsFilter,
     YesNoFilter,
 )
+from flowledger.clients.api.filters import ClientIdsFilter, ContactIdsFilter
 from workstream.machines import CandidateStatus, ProposalStatus, PursuitStage, SignalDisposition, TaskStatus
 from workstream.models.candidates import ValueBand
 from workstream.models.signals import SourceType
@@ -41,8 +42,8 @@ class SignalFilters(OrgFilterSet):
     source_type = ChoicesFilter(choices=SourceType.choices)
     disposition = ChoicesFilter(choices=SignalDisposition.choices)
     owner_user_id = IdsFilter("owner_id")
-    contact_id = IdsFilter("contact_id")
-    client_id = IdsFilter("client_id")
+    contact_id = ContactIdsFilter("contact_id")
+    client_id = ClientIdsFilter("client_id")
     cluster_id = IdsFilter("cluster_id")
     dedupe_key = TextsFilter("dedupe_key")
     ts_from = InstantFilter("ts", lookup_expr="gte")
@@ -54,8 +55,8 @@ class CandidateFilters(OrgFilterSet):
     status = ChoicesFilter(choices=CandidateStatus.choices)
     value_band = ChoicesFilter(choices=ValueBand.choices)
     owner_user_id = IdsFilter("owner_id")
-    client_id = IdsFilter("client_id")
-    contact_id = IdsFilter("contact_id")
+    client_id = ClientIdsFilter("client_id")
+    contact_id = ContactIdsFilter("contact_id")
     problem_id = IdsFilter("problem_id")
     solution_id = IdsFilter("solution_id")
     tag = TagsFilter("tag_links")
@@ -68,8 +69,8 @@ class PursuitFilters(OrgFilterSet):
     stage = ChoicesFilter(choices=PursuitStage.choices)
     owner_user_id = IdsFilter("owner_id")
     candidate_id = IdsFilter("candidate_id")
-    client_id = IdsFilter("client_id")
-    contact_id = IdsFilter("contact_id")
+    client_id = ClientIdsFilter("client_id")
+    contact_id = ContactIdsFilter("contact_id")
     tag = TagsFilter("tag_links")
     due_from = DayFilter("due_date", lookup_expr="gte")
     due_to = DayFilter("due_date", lookup_expr="lte")
@@ -136,7 +137,7 @@ class _BoardFilters(OrgFilterSet):
     limit = CardsFilter(help_text="Cards in each column; more than 100 means 100.")
     owner_user_id = IdsFilter("owner_id")
     mine = MineFilter(help_text="Only what the caller owns.")
-    client_id = IdsFilter("client_id")
+    client_id = ClientIdsFilter("client_id")
     tag = TagsFilter("tag_links")
     badge = BadgeFilter(choices=[("red", "Red"), ("amber", "Amber"), ("green", "Green")])
 
@@ -168,7 +169,7 @@ class TaskFilters(OrgFilterSet):
 
 
 class EngagementFilters(OrgFilterSet):
-    client_id = IdsFilter("client_id")
+    client_id = ClientIdsFilter("client_id")
     owner_user_id = IdsFilter("owner_id")
     pursuit_id = IdsFilter("pursuit_id")
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.apps import apps
 
+from flowledger.clients.models import Client, Contact
+from flowledger.clients.services.survivors import require_standing
 from flowledger.errors import InvalidInput
 from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization, User
@@ -21,8 +23,17 @@ TOUCHED = frozenset({"signal", "candidate", "pursuit"})
 
 
 def item_of(org: Organization, item_type: str, item_id: int) -> Any:
-    """The item that a row is to hang off. Raises InvalidInput for an unknown type, NotFound for an unknown id."""
-    return _items_of(org, item_type).fetch(item_id)
+    """The item that a row is to hang off.
+
+    Raises InvalidInput for an unknown type, NotFound for an unknown id, Conflict for the tombstone of a merge.
+    """
+    return _standing(_items_of(org, item_type).fetch(item_id))
+
+
+def _standing(item: Any) -> Any:
+    if isinstance(item, Client | Contact):
+        require_standing(item)
+    return item
 
 
 def _items_of(org: Organization, item_type: str) -> Any:
@@ -51,9 +62,9 @@ def log_activity(
     """Log what happened on an item and touch it: the last touch moves forward only, a signal's first touch is set once.
 
     Raises NotFound, PermissionRefused, InvalidInput for an unknown kind or direction, a blank summary, or a time that
-    has not come yet.
+    has not come yet, Conflict for a contact or client that was merged into another.
     """
-    item = _items_of(org, item_type).locked().fetch(item_id)
+    item = _standing(_items_of(org, item_type).locked().fetch(item_id))
     authorize(actor, "log_activity", item)
     happened_at = happened_at or at
     _require_choice("kind", kind, ActivityKind.values)

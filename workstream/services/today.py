@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from django.apps import apps
 from django.db import transaction
+from django.db.models import F
 
 from flowledger.errors import InvalidInput, NotFound
 from flowledger.outbox.recording import record_event
@@ -54,6 +55,23 @@ def refresh_today(
         if is_outdated:
             record_event(org=org, event=events.TodayOutdated(after_id=0), actor=_PANEL, at=at)
     return found
+
+
+def follow_clients(*, org: Organization, client_ids: Sequence[int], at: datetime) -> int:
+    """Let the panel's rows of these clients' items name them as they are called now, slice by slice.
+
+    For after a merge and its undo, which move items without telling of each. Answers how many rows changed.
+    """
+    moved = 0
+    with org_scope(org), transaction.atomic():
+        for kind in LISTED_MODELS:
+            rows = TodayItem.objects.for_org(org).filter(**{f"{kind}__client__in": client_ids})
+            behind = rows.exclude(client_name=F(f"{kind}__client__name")).order_by("pk")
+            ids = list(behind.values_list(kind, flat=True))
+            for start in range(0, len(ids), SLICE):
+                wanted = {"candidate_ids": [], "pursuit_ids": [], f"{kind}_ids": ids[start : start + SLICE]}
+                moved += refresh_today(org=org, **wanted, at=at).changed
+    return moved
 
 
 def recompute_today(*, org: Organization, after_id: int, at: datetime) -> int | None:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from flowledger.api.base import Target
 from flowledger.api.viewsets import OrgViewSet
 from flowledger.clients.models import Client, Contact
+from flowledger.clients.services.survivors import standing
 from workstream import services
 from workstream.api.serializers.items import ActivityBody, ActivitySerializer
 from workstream.models import Activity
@@ -33,9 +34,8 @@ class ClientNotesViewSet(OrgViewSet):
 
     @extend_schema(responses=ActivitySerializer(many=True))
     def list(self, request: Request, pk: int) -> Response:
-        """The timeline, newest first."""
-        self.require_exists()
-        rows = Activity.objects.for_org(self.org).filter(**{self.on: pk})
+        """The timeline, newest first; by the id of a tombstone that of its survivor."""
+        rows = Activity.objects.for_org(self.org).filter(**{self.on: standing(self.on_model, org=self.org, pk=pk)})
         return self.reply_list(rows.order_by("-happened_at", "-pk"))
 
     @extend_schema(responses={201: ActivitySerializer})
