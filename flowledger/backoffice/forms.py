@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django import forms
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.utils.functional import cached_property
@@ -50,6 +51,14 @@ def style(field: forms.Field) -> None:
         if isinstance(field, forms.ChoiceField | forms.ModelChoiceField):
             field.widget.choices = field.choices
     field.widget.is_required = old.is_required
+
+
+class RowSelect(AutocompleteSelect):
+    """A choice of a row by search. A value that is no key is no choice: the field says so, and nothing is looked up."""
+
+    def optgroups(self, name: str, value: Any, attr: dict[str, Any] | None = None) -> Any:
+        keys = [each for each in value if str(each).isascii() and str(each).isdigit() and len(str(each)) < 19]
+        return super().optgroups(name, keys or [""], attr)
 
 
 class TransitionForm(forms.Form):

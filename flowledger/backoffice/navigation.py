@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,6 +21,7 @@ class Group(StrEnum):
     """Headings of the menu, in its order."""
 
     PIPELINE = "Pipeline"
+    INTAKE = "Intake"
     WORK = "Work"
     CLIENTS = "Clients"
     ANALYTICS = "Analytics"
@@ -31,13 +33,15 @@ class Group(StrEnum):
 class Menu:
     """Where an admin page stands in the menu.
 
-    `icon` is a Material Symbols name, lower `order` comes first, `title` replaces the model's plural name.
+    `icon` is a Material Symbols name, lower `order` comes first, `title` replaces the model's plural name. `count` says
+    how much waits there; a number above nought stands beside the entry.
     """
 
     group: Group
     icon: str
     order: int = 100
     title: str = ""
+    count: Callable[[HttpRequest], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,19 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     groups = [
         {
             "title": str(group),
-            "items": [{"title": entry.title, "icon": entry.menu.icon, "link": entry.link} for entry in lines],
+            "items": [_item(request, entry) for entry in lines],
         }
         for group, lines in entries(request).items()
     ]
     return [{"items": start}, *groups]
+
+
+def _item(request: HttpRequest, entry: Entry) -> dict[str, Any]:
+    """A line of the side bar, with the number of what waits there."""
+    item: dict[str, Any] = {"title": entry.title, "icon": entry.menu.icon, "link": entry.link}
+    if entry.menu.count is not None and (number := entry.menu.count(request)):
+        item |= {"badge": number, "badge_variant": "warning"}
+    return item
 
 
 def organization_name(request: HttpRequest) -> str:

@@ -57,9 +57,9 @@ class ConfigForm(forms.Form):
     def __init__(self, *args: Any, key: Key[Any], value: Any, org: Organization, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.zone = ZoneInfo(org.timezone)
-        self.leaves = list(_leaves(key.schema(), value))
+        self.leaves = list(leaves_of(key.schema(), value))
         for leaf in self.leaves:
-            self.fields[leaf.name] = _field_of(leaf)
+            self.fields[leaf.name] = field_of(leaf)
         self.order_fields([*(leaf.name for leaf in self.leaves), "effective_from", "effective_to", "reason"])
         for name in ("effective_from", "effective_to"):
             self.fields[name].help_text = f"{org.timezone} time. {self.fields[name].help_text}"
@@ -102,7 +102,9 @@ class ConfigForm(forms.Form):
     def _part(self, leaf: Leaf) -> Any:
         given: Any = self.cleaned_data.get(leaf.name)
         if isinstance(given, Decimal):
-            return str(given)
+            # Decimals are written as text in JSON, floats as numbers.
+            is_decimal = any(part.get("type") == "string" for part in leaf.schema.get("anyOf", ()))
+            return str(given) if is_decimal else float(given)
         if isinstance(self.fields[leaf.name], forms.MultipleChoiceField) and isinstance(leaf.value, list):
             # What was chosen before keeps its order, in which pages list it.
             kept = [one for one in leaf.value if one in given]
@@ -110,7 +112,8 @@ class ConfigForm(forms.Form):
         return given
 
 
-def _leaves(schema: Mapping[str, Any], value: Any) -> Iterator[Leaf]:
+def leaves_of(schema: Mapping[str, Any], value: Any) -> Iterator[Leaf]:
+    """The parts of a value that have a form field each, in the order of its schema."""
     definitions = schema.get("$defs", {})
 
     def walk(node: Mapping[str, Any], path: tuple[str, ...], here: Any) -> Iterator[Leaf]:
@@ -132,7 +135,8 @@ def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappin
     return node
 
 
-def _field_of(leaf: Leaf) -> forms.Field:
+def field_of(leaf: Leaf) -> forms.Field:
+    """The form field of one part."""
     schema = leaf.schema
     common: dict[str, Any] = {
         "label": leaf.label,

@@ -14,10 +14,11 @@ from unfold.decorators import display
 
 from flowledger.backoffice.forms import OrgModelForm
 from flowledger.backoffice.navigation import Group, Menu
-from flowledger.backoffice.org_admin import OrgAdmin, OrgTabularInline, ReadOnlyOrgAdmin
+from flowledger.backoffice.org_admin import OrgTabularInline, ReadOnlyOrgAdmin
 from flowledger.backoffice.requests import actor_of, org_of
 from flowledger.backoffice.transition_admin import TransitionAdmin, TransitionButton
 from flowledger.clients import normalising, services
+from flowledger.clients.admin.merges import MergingAdmin
 from flowledger.clients.models import Client, Contact, IdentityKey, KeyStatus, OnboardingStatus, OnboardingTask
 
 ONBOARDING_COLOURS = {
@@ -94,8 +95,8 @@ def written(form: Any, known: Collection[str], *, change: bool) -> dict[str, Any
     return {name: form.cleaned_data[name] for name in names if name in known}
 
 
-class DirectoryAdmin(OrgAdmin):
-    """What the pages of clients and contacts have in common: word search, and deletion decided by the use case."""
+class DirectoryAdmin(MergingAdmin):
+    """What the pages of clients and contacts have in common: word search, merging, deletion decided by the use case."""
 
     def get_search_results(self, request: HttpRequest, queryset: Any, term: str) -> tuple[QuerySet[Any], bool]:
         return queryset.search(term), False
