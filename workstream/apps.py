@@ -24,4 +24,6 @@ class WorkstreamConfig(AppConfig):
             "sla_clock_warn",
             "today_item_snooze_ends",
             "notification_email_due",
+            "intake_source_to_poll",
+            "import_run_to_do",
         )

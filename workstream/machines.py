@@ -63,6 +63,25 @@ class TaskStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class RejectStatus(models.TextChoices):
+    """States of what came in and could not become a signal."""
+
+    OPEN = "open", "To be fixed"
+    REPLAYED = "replayed", "Replayed"
+    DISCARDED = "discarded", "Discarded"
+
+
+class ImportStatus(models.TextChoices):
+    """States of a CSV import."""
+
+    UPLOADED = "uploaded", "Uploaded"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+    UNDOING = "undoing", "Being undone"
+    UNDONE = "undone", "Undone"
+
+
 def state_field(model: type[models.Model]) -> FSMFieldMixin:
     """The one state field of a model with a machine. Raises LookupError for a model without."""
     for field in model._meta.concrete_fields:

@@ -163,6 +163,38 @@ class TallyQuerySet(OrgQuerySet[Any]):
         return found.filter(items__gt=0)
 
 
+class IntakeSourceQuerySet(OrgQuerySet[Any]):
+    """Questions about configured ways in."""
+
+    def active(self) -> Self:
+        """Those that take something in."""
+        return self.filter(is_active=True)
+
+
+class IntakeRejectQuerySet(OrgQuerySet[Any]):
+    """Questions about what could not become a signal."""
+
+    def open(self) -> Self:
+        """What nobody has replayed or discarded."""
+        return self.filter(status="open")
+
+
+class ImportRunQuerySet(OrgQuerySet[Any]):
+    """Questions about CSV imports."""
+
+    def to_do(self) -> Self:
+        """What a worker has to import or to undo."""
+        return self.filter(status__in=["running", "undoing"])
+
+
+class ImportRowQuerySet(OrgQuerySet[Any]):
+    """Questions about the rows of CSV imports."""
+
+    def pending(self) -> Self:
+        """Rows without an outcome, in the order of the file."""
+        return self.filter(outcome="pending").order_by("number")
+
+
 def _rows(model: Any, relation: str, mine: dict[str, OuterRef]) -> QuerySet[Any]:
     """The rows behind a reverse relation of the outer row; models are above this room."""
     rows: QuerySet[Any] = model._meta.get_field(relation).related_model._default_manager.filter(**mine)

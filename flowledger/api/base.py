@@ -61,7 +61,8 @@ class OrgAPIView(APIView):
     idempotent: ClassVar[bool] = True
     # Actions (methods of a plain view) whose GET answers with an ETag of its own, and 304 to who has it already.
     versioned_reads: ClassVar[frozenset[str]] = frozenset({"retrieve"})
-    # Off only for /api/me, which names the caller's other organisations after the scope has closed.
+    # Off only for what works after the scope has closed: /api/me names the caller's other organisations,
+    # /api/signals/bulk answers while each part of its work has a scope and a transaction of its own.
     stays_in_scope: ClassVar[bool] = True
     # The body that an action takes; `@action(…, body_class=…)` sets the first, `body_classes` names more by action.
     body_class: type[serializers.BaseSerializer[Any]] | None = None
@@ -180,6 +181,12 @@ class OrgAPIView(APIView):
         if target is not None and not target.rows.exists():
             raise NotFound(f"There is no such {target.rows.model._meta.verbose_name} in this organisation.")
 
+    def answer_refusal(self, error: Exception, response: Response) -> None:
+        """Add to the answer of a caller whose request was malformed (400, 415); nothing by default.
+
+        Called inside the scope, after the seal's own checks: what it writes is committed with the refusal.
+        """
+
     # The frame -----------------------------------------------------------------------------------------------
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -245,7 +252,9 @@ class OrgAPIView(APIView):
             try:
                 self.require_exists()
             except NotFound as missing:
-                response = super().handle_exception(missing)
+                return super().handle_exception(missing)
+            if self._is_scoped and self.role_needed() is not None:
+                self.answer_refusal(exc, response)
         return response
 
     def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
@@ -311,10 +320,11 @@ class OrgAPIView(APIView):
         if target is None or not issubclass(target.rows.model, OrgModel):
             return
         rows = target.rows.order_by().select_for_update(no_key=True, of=("self",))
-        row = rows.only("pk", "row_version").first()
+        row = rows.only("pk", "row_version", "updated_at").first()
         if row is None:
             raise NotFound(f"There is no such {target.rows.model._meta.verbose_name} in this organisation.")
-        etags.require_match(self.request.headers, etags.etag_for(target.resource, row.pk, row.row_version))
+        etag = etags.etag_for(target.resource, row.pk, row.row_version, row.updated_at)
+        etags.require_match(self.request.headers, etag)
 
 
 OrgAPIView._kernel = OrgAPIView

@@ -49,26 +49,40 @@ class Claim:
     answer: HttpResponse | None = None
 
 
+def key_of(request: Request) -> str | None:
+    """The request's key, if it has one. Raises InvalidInput for a malformed one."""
+    key: str | None = request.headers.get(HEADER)
+    if key is not None and not KEY_FORM.fullmatch(key):
+        raise InvalidInput(
+            f"{HEADER} must be 1 to 255 visible ASCII characters.", fields={HEADER: ["This is no usable key."]}
+        )
+    return key
+
+
+def reserve(key: str, *, org_id: int, actor_key: str, fingerprint: str) -> None:
+    """Bind a key to one request whose work commits in parts; no answer is kept, doing it again must give the same.
+
+    Call it in a transaction of its own. Raises Conflict when the key was used for another request.
+    """
+    if _insert(org_id=org_id, actor_key=actor_key, key=key, fingerprint=fingerprint) is None:
+        _require_same(IdempotencyRecord.objects.for_org(org_id).get(actor_key=actor_key, key=key), fingerprint)
+
+
 def claim(request: Request, *, org_id: int, actor_key: str) -> Claim | None:
     """Claim the request's key, or find what it was answered before; None for a request without a key.
 
     Raises InvalidInput for a malformed key, Conflict when the key was used for another request or the first
     is still running after IDEMPOTENCY_WAIT_SECONDS.
     """
-    key = request.headers.get(HEADER)
+    key = key_of(request)
     if key is None:
         return None
-    if not KEY_FORM.fullmatch(key):
-        raise InvalidInput(
-            f"{HEADER} must be 1 to 255 visible ASCII characters.", fields={HEADER: ["This is no usable key."]}
-        )
     print_of_this = fingerprint(request)
     record_id = _insert(org_id=org_id, actor_key=actor_key, key=key, fingerprint=print_of_this)
     if record_id is not None:
         return Claim(record_id)
     record = IdempotencyRecord.objects.for_org(org_id).get(actor_key=actor_key, key=key)
-    if record.fingerprint != print_of_this:
-        raise Conflict(f"This {HEADER} was used for another request; use a new key.")
+    _require_same(record, print_of_this)
     answer = HttpResponse(bytes(record.body), status=record.status, headers={**record.headers, REPLAYED: "true"})
     return Claim(None, answer)
 
@@ -99,6 +113,11 @@ def fingerprint(request: Request) -> str:
     else:
         digest.update(json.dumps(data, sort_keys=True, cls=DjangoJSONEncoder).encode())
     return digest.hexdigest()
+
+
+def _require_same(record: IdempotencyRecord, fingerprint: str) -> None:
+    if record.fingerprint != fingerprint:
+        raise Conflict(f"This {HEADER} was used for another request; use a new key.")
 
 
 def _insert(*, org_id: int, actor_key: str, key: str, fingerprint: str) -> int | None:

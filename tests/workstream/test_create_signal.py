@@ -23,6 +23,7 @@ from tests.workstream.factories import AT, CLERK
 from tests.workstream.trail import at_once, events_of, newest_event, nothing_changes
 from workstream import services
 from workstream.models import Signal, SignalDelivery, SignalPayload
+from workstream.models.intake import IntakeReject
 from workstream.services.signals import RawPayload
 
 FORM = {
@@ -247,10 +248,12 @@ class TestOverRest:
         ],
     )
     def test_what_does_not_fit_is_refused(self, as_rep, change, field):
-        with nothing_changes():
+        with nothing_changes(apart_from=(IntakeReject, WorkEvent)):
             answer = as_rep.post("/api/signals", {**FORM, **change})
         assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")
         assert set(answer.json()["fields"]) == {field}
+        assert IntakeReject.all_orgs.get().pk == answer.json()["reject_id"]
+        assert [event.event_name for event in WorkEvent.all_orgs.all()] == ["intake.rejected"]
 
     def test_a_snippet_of_1000_characters_is_kept(self, as_rep):
         assert as_rep.post("/api/signals", {**FORM, "snippet": "x" * 1000}).status_code == 201

@@ -21,6 +21,7 @@ from workstream.history.mapping import SourceStage
 from workstream.history.reading import BadLine, Opportunity
 from workstream.history.reference import Reference, merged_facts
 from workstream.history.report import HistoryReport
+from workstream.intake.fields import natural_key
 from workstream.machines import PursuitStage, require_legal
 from workstream.models import (
     Candidate,
@@ -42,7 +43,6 @@ from workstream.services.candidates import new_pursuit
 from workstream.services.checklists import count, new_checklist
 from workstream.services.engagements import new_engagement
 from workstream.services.proposals import first_version
-from workstream.services.signals import natural_key
 
 WAIVE_REASON = "Imported history: the source keeps no checklists."
 NO_REASON = "No reason recorded in the source."

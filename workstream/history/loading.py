@@ -26,6 +26,7 @@ from workstream.history.mapping import SourceStage
 from workstream.history.reading import BadLine, Export, Opportunity
 from workstream.history.reference import Reference, complete_reference, load_reference
 from workstream.history.report import BadRow, HistoryReport
+from workstream.intake.fields import natural_key
 from workstream.machines import CandidateStatus, ProposalStatus, PursuitStage
 from workstream.models import (
     Candidate,
@@ -43,7 +44,6 @@ from workstream.models.signals import SourceType
 from workstream.rules import rules_for
 from workstream.services.checklists import template_items
 from workstream.services.proposals import proposal_template
-from workstream.services.signals import natural_key
 
 # Opportunities per transaction: large enough for few round trips, small enough to hold locks for a second only.
 CHUNK = 200

@@ -6,6 +6,9 @@ from workstream.models.candidates import Candidate, CandidateSignal, CandidateTa
 from workstream.models.checklists import ChecklistItem, ChecklistTemplate, GateCheck
 from workstream.models.engagements import Engagement
 from workstream.models.history import StageHistory
+from workstream.models.imports import ImportChange, ImportRow, ImportRun
+from workstream.models.intake import FormSubmission, IntakeReject, IntakeSource
+from workstream.models.mail import MailMessage, MailThread
 from workstream.models.notifications import Notification, NotificationPreference
 from workstream.models.proposals import Proposal, ProposalTemplate
 from workstream.models.pursuits import CostEntry, Pursuit, PursuitTag
@@ -26,8 +29,16 @@ __all__ = [
     "ClosingDay",
     "CostEntry",
     "Engagement",
+    "FormSubmission",
     "GateCheck",
+    "ImportChange",
+    "ImportRow",
+    "ImportRun",
+    "IntakeReject",
+    "IntakeSource",
     "ItemTally",
+    "MailMessage",
+    "MailThread",
     "Notification",
     "NotificationPreference",
     "Problem",

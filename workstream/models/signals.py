@@ -37,6 +37,18 @@ class SourceType(models.TextChoices):
     WEBHOOK = "webhook", "Webhook"
 
 
+class Channel(models.TextChoices):
+    """The door through which something was delivered."""
+
+    REST = "rest", "REST, one"
+    BULK = "bulk", "REST, many"
+    CSV = "csv", "CSV import"
+    FORM = "form", "Web form"
+    EMAIL = "email", "Email"
+    WEBHOOK = "webhook", "Webhook"
+    HAND = "hand", "By hand"
+
+
 class SignalCluster(OrgModel):
     """Signals that are one buying event, with the algorithm that said so."""
 
@@ -119,8 +131,11 @@ class Signal(RecordingModel):
             models.Index(
                 fields=["org", "source_type", "-ts", "-id"], include=["disposition", "owner"], name="signal_by_source"
             ),
-            models.Index(fields=["org", "contact"], condition=Q(contact__isnull=False), name="signal_by_contact"),
-            models.Index(fields=["org", "client"], condition=Q(client__isnull=False), name="signal_by_client"),
+            # The signals of a contact or client by time: their pages, merges, and the search for near-duplicates.
+            models.Index(
+                fields=["org", "contact", "-ts"], condition=Q(contact__isnull=False), name="signal_of_contact"
+            ),
+            models.Index(fields=["org", "client", "-ts"], condition=Q(client__isnull=False), name="signal_of_client"),
             models.Index(fields=["org", "cluster"], condition=Q(cluster__isnull=False), name="signal_by_cluster"),
             models.Index(fields=["org", "created_at"], name="signal_recent"),  # the seven-day count of the stats
         ]
@@ -185,11 +200,25 @@ class SignalDelivery(OrgModel):
     sender = models.CharField(max_length=200, blank=True, help_text="Who delivered it, and from which address.")
     payload_sha256 = models.CharField(max_length=64)
     is_repeat = models.BooleanField(default=False)
+    # Blank on deliveries from before channels were noted, and on imported history.
+    channel = models.CharField(max_length=10, choices=Channel.choices, blank=True, default="", db_default="")
+    source = OrgForeignKey("workstream.IntakeSource", models.SET_NULL, null=True, blank=True, related_name="deliveries")
 
     class Meta(OrgModel.Meta):
         verbose_name_plural = "signal deliveries"
-        constraints = [*tenant_constraints("signal_delivery", signal="workstream.Signal")]
-        indexes = [models.Index(fields=["org", "signal", "received_at"], name="signal_delivery_trail")]
+        constraints = [
+            *tenant_constraints("signal_delivery", signal="workstream.Signal", source="workstream.IntakeSource")
+        ]
+        indexes = [
+            models.Index(fields=["org", "signal", "received_at"], name="signal_delivery_trail"),
+            # Ingest health: the newest delivery and the counts of a source.
+            models.Index(
+                fields=["org", "channel", "source", "-received_at"],
+                include=["is_repeat"],
+                condition=~Q(channel=""),
+                name="signal_delivery_of_source",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Delivered {self.received_at:%Y-%m-%d %H:%M}"

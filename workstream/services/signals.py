@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +9,19 @@ from datetime import datetime
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import IntegrityError, transaction
 
-from flowledger.clients.services import resolve_identity
 from flowledger.errors import InvalidInput
-from flowledger.outbox.recording import record_event
 from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
-from workstream import clocks, events
+from workstream import clocks
+from workstream.intake.fields import SignalFields
 from workstream.machines import SignalDisposition, require_legal
-from workstream.models import Candidate, CandidateSignal, Signal, SignalDelivery, SignalPayload
+from workstream.models import Candidate, CandidateSignal, Signal
+from workstream.models.signals import Channel
 from workstream.models.sla import SlaMetric
+from workstream.services.ledger import Delivered, Entry, enter
 
 SIGNAL_FIELDS = frozenset(
     {
@@ -42,7 +41,6 @@ SIGNAL_FIELDS = frozenset(
         "owner",
     }
 )
-NATURAL_KEY = "signal_natural_key"
 
 
 @dataclass(frozen=True)
@@ -60,17 +58,6 @@ class RawPayload:
     body: bytes
     content_type: str = "application/json"
 
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
-
-
-def natural_key(*, source_type: str, source_ref: str, dedupe_key: str) -> str | None:
-    """Source type and reference, else the caller's key, else none (pipeline.md, Signal)."""
-    if source_ref:
-        return f"{source_type}:{source_ref}"
-    return dedupe_key or None
-
 
 @use_case
 def create_signal(
@@ -80,6 +67,7 @@ def create_signal(
     dedupe_key: str = "",
     payload: RawPayload | None = None,
     sender: str = "",
+    channel: Channel | None = None,
     actor: Actor,
     at: datetime,
 ) -> ReceivedSignal:
@@ -94,65 +82,17 @@ def create_signal(
             f"A signal has no field {', '.join(unknown)}.", fields={name: ["Unknown field."] for name in unknown}
         )
     payload = payload or RawPayload(json.dumps(dict(fields), cls=_FieldEncoder, sort_keys=True).encode())
-    key = natural_key(source_type=fields["source_type"], source_ref=fields.get("source_ref", ""), dedupe_key=dedupe_key)
-    rows = Signal.objects.for_org(org)
-    known = rows.filter(dedupe_key=key).order_by("pk").first() if key else None
-    if known is None:
-        try:
-            with transaction.atomic():
-                return ReceivedSignal(_receive(org, fields, key, payload, sender, actor, at), created=True)
-        except IntegrityError as error:
-            # Somebody else delivered the same key first: PostgreSQL made us wait for their commit.
-            if NATURAL_KEY not in str(error):
-                raise
-            known = rows.get(dedupe_key=key)
-    SignalDelivery(
-        org=org, signal=known, received_at=at, sender=sender, payload_sha256=payload.sha256, is_repeat=True
-    ).save()
-    record_event(
-        org=org,
-        event=events.SignalRepeated(signal_id=known.pk, payload_sha256=payload.sha256),
-        actor=actor,
-        at=at,
+    given = dict(fields)
+    owner = given.pop("owner", None)
+    entry = Entry(
+        SignalFields(**given, owner_user_id=owner.pk if owner is not None else None, dedupe_key=dedupe_key),
+        payload.body,
+        payload.content_type,
     )
-    return ReceivedSignal(known, created=False)
-
-
-def _receive(
-    org: Organization,
-    fields: Mapping[str, Any],
-    key: str | None,
-    payload: RawPayload,
-    sender: str,
-    actor: Actor,
-    at: datetime,
-) -> Signal:
-    signal = Signal(org=org, dedupe_key=key, **{"ts": at, **fields})
-    identity = resolve_identity(
-        org=org,
-        email=signal.contact_email,
-        phone=signal.contact_phone,
-        name=signal.contact_name,
-        company_name=signal.company_name,
-        company_domain=signal.company_domain,
-        actor=actor,
-        at=at,
-    )
-    signal.contact_id, signal.client_id = identity.contact_id, identity.client_id
-    signal.identity_resolution = identity.as_dict()
-    signal.receive(actor=actor, at=at)
-    signal.save()
-    SignalPayload(
-        org=org,
-        signal=signal,
-        body=payload.body,
-        content_type=payload.content_type,
-        sha256=payload.sha256,
-        received_at=at,
-    ).save()
-    SignalDelivery(org=org, signal=signal, received_at=at, sender=sender, payload_sha256=payload.sha256).save()
-    clocks.begin(signal, at=at)
-    return signal
+    delivered = Delivered(channel=channel or "", sender=sender)
+    (entered,) = enter(org=org, entries=[entry], delivered=delivered, actor=actor, at=at)
+    signal = entered.signal or Signal.objects.for_org(org).get(pk=entered.signal_id)
+    return ReceivedSignal(signal, created=not entered.is_repeat)
 
 
 @use_case

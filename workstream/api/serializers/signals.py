@@ -20,6 +20,7 @@ IDENTITY_SCHEMA = {
         "client_id": {"anyOf": [ID_SCHEMA, {"type": "null"}]},
         "confidence_score": {"type": "number", "minimum": 0, "maximum": 1},
         "rules": {"type": "array", "items": {}},
+        "conflict_ids": {"type": "array", "items": ID_SCHEMA},
     },
 }
 

@@ -1,0 +1,1 @@
+"""Pure reading of what channels deliver: no models, no I/O."""
