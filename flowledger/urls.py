@@ -30,6 +30,7 @@ urlpatterns = [
     path("openapi.json", docs.openapi, name="openapi"),
     path("api-docs", docs.swagger, name="swagger"),
     path("api/", include(api_patterns)),
+    path("forms/", include("workstream.api.form_pages")),
     path("admin/", admin.site.urls),
 ]
 
