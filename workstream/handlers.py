@@ -113,6 +113,15 @@ def refresh_today(deliveries: Sequence[Delivery]) -> None:
     )
 
 
+@handler(["client.merged", "client.merge_undone"], name="workstream.follow_merged_clients")
+def follow_merged_clients(delivery: Delivery) -> None:
+    """The Today panel names the client that its items have after a merge or its undo."""
+    facts = delivery.payload
+    today.follow_clients(
+        org=delivery.org, client_ids=[facts["client_id"], facts["merged_client_id"]], at=delivery.occurred_at
+    )
+
+
 @handler(["today.outdated", "sla.recomputed"], name="workstream.recompute_today")
 def recompute_today(delivery: Delivery) -> None:
     """Other weights or other rules move every row: a slice now, the rest by an event of its own."""
@@ -180,6 +189,19 @@ def recompute_touch_clocks(delivery: Delivery) -> None:
         actor=delivery.reacting_actor(),
         at=delivery.occurred_at,
     )
+
+
+@handler("signal.created", name="workstream.cluster_signals", batch=True)
+def cluster_signals(deliveries: Sequence[Delivery]) -> None:
+    """New signals join those that are the same buying event; what follows from imported ones is imported too."""
+    for origin in sorted({each.origin for each in deliveries}):
+        mine = [each for each in deliveries if each.origin is origin]
+        services.cluster_signals(
+            org=mine[0].org,
+            signal_ids=[each.payload["signal_id"] for each in mine],
+            actor=mine[0].reacting_actor(),
+            at=mine[-1].occurred_at,
+        )
 
 
 def _item_on_panel(delivery: Delivery) -> tuple[str, int]:

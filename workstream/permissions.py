@@ -9,6 +9,9 @@ register_verbs(
         "link_signal": Role.REP,
         "reject_signal": Role.REP,
         "edit_signal": Role.REP,
+        "fix_reject": Role.REP,
+        "replay_reject": Role.REP,
+        "discard_reject": Role.REP,
         "create_candidate": Role.REP,
         "edit_candidate": Role.REP,
         "triage": Role.REP,
@@ -30,7 +33,10 @@ register_verbs(
         "edit_taxonomy": Role.MANAGER,
         "edit_templates": Role.MANAGER,
         "edit_sla": Role.MANAGER,
+        "edit_sources": Role.MANAGER,
         "import_history": Role.ADMIN,
+        "import_records": Role.MANAGER,
         "snooze": Role.REP,
+        "cluster_signals": Role.REP,
     }
 )

@@ -236,3 +236,11 @@ class SlaNotices(Rule):
     warned: Audience = Audience()
     breached: Audience = Audience()
     metrics: tuple[SlaMetric, ...] = RULED_METRICS
+
+
+class SignalClusters(Rule):
+    """Which signals of one contact, client or conversation are one buying event."""
+
+    window_days: Annotated[int, Field(ge=1, le=365)] = 14
+    similarity: Annotated[float, Field(ge=0.3, le=1)] = 0.65
+    same_thread: bool = True

@@ -18,6 +18,7 @@ from workstream.rule_schemas import (
     KickoffTask,
     ProposalTexts,
     PursuitDefaults,
+    SignalClusters,
     SlaDefault,
     SlaDefaults,
     SlaNotices,
@@ -197,6 +198,17 @@ SLA_NOTICES = declare(
     help=(
         "Who is told of SLA warnings and breaches: the owner of the item, the managers, the administrators; and "
         "whether by email as well, where the person's own settings ask for it."
+    ),
+)
+SIGNAL_CLUSTERS = declare(
+    "routing_rule",
+    "signal_clusters",
+    schema=SignalClusters,
+    default=SignalClusters(),
+    help=(
+        "Which signals of one contact or client are one buying event: those no more than window_days apart whose texts "
+        "are alike, from 0 (nothing in common) to 1 (the same words) at least by similarity; with same_thread also "
+        "those of one conversation by email, whatever they say. Signals that came before a change stay where they are."
     ),
 )
 

@@ -33,6 +33,15 @@ def _signal(world: World) -> Signal:
     return _do(services.create_signal, world, fields={"source_type": "note", "snippet": "A sign"}).signal
 
 
+def _clustered(world: World) -> Signal:
+    """One of two signals that say the same."""
+    fields = {"source_type": "note", "snippet": "Our press stops twice a day", "company_name": "Northwind"}
+    signals = [_do(services.create_signal, world, fields=fields).signal for _ in range(2)]
+    _do(services.cluster_signals, world, signal_ids=[signal.pk for signal in signals])
+    signals[0].refresh_from_db()
+    return signals[0]
+
+
 def _candidate(world: World) -> Any:
     client = Client.all_orgs.create(org=world.org, name="Harbour Works")
     return _do(services.create_candidate, world, fields={"title": "A lead", "client": client})
@@ -133,6 +142,7 @@ BUILDERS: dict[str, Callable[[World], Any]] = {
         org=world.org, client=world["client"], title="Send the welcome message"
     ),
     "signal": _signal,
+    "clustered": _clustered,
     "candidate": _candidate,
     "triaged": _triaged,
     "pursuit": _pursuit,
@@ -211,6 +221,8 @@ ENDPOINTS: list[Endpoint] = [
     _change("/api/signals/{signal}", {"owner_user_id": None}),
     _verb("/api/signals/{signal}/link", body=lambda world: {"candidate_id": world["candidate"].pk}),
     _verb("/api/signals/{signal}/reject", body=REASON),
+    Endpoint("GET", "/api/signals/{signal}/cluster"),
+    _verb("/api/signals/{clustered}/cluster/link", body=lambda world: {"candidate_id": world["candidate"].pk}),
     # Candidates
     *_work("candidates", "candidate"),
     Endpoint("GET", "/api/candidates/{candidate}/history"),

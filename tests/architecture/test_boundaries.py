@@ -32,6 +32,7 @@ SYSTEM_SCOPES = {
     "flowledger/outbox/watch.py": "lease renewal, and the end of a handler that cannot be interrupted",
     "flowledger/outbox/retention.py": "archives whole months, then drops them",
     "workstream/demo/organization.py": "finds the demo organisation by its mark",
+    "workstream/management/commands/clusters.py": "finds the organisations to go through",
     "workstream/management/commands/import_history.py": "finds the organisation that the command line names",
     "workstream/management/commands/sla.py": "finds the item and the rules that the command line names",
     "workstream/services/notification_emails.py": "finds people with notifications due by email",

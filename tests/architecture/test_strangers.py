@@ -13,12 +13,21 @@ from django.utils.timezone import now
 from flowledger.tenancy.actors import Role
 from flowledger.tenancy.models import ApiKey, Membership, Organization, User
 from flowledger.tenancy.scope import system_scope
-from tests.architecture import endpoints, pipeline_endpoints
+from tests.architecture import (
+    endpoints,
+    import_endpoints,
+    intake_endpoints,
+    merge_endpoints,
+    pipeline_endpoints,
+    source_endpoints,
+)
 from tests.architecture.endpoints import CALLERS, Endpoint, World, routes
 from tests.client import ApiClient, bearer
 
-ENDPOINTS = [*endpoints.ENDPOINTS, *pipeline_endpoints.ENDPOINTS]
-endpoints.BUILDERS.update(pipeline_endpoints.BUILDERS)
+TABLES = (pipeline_endpoints, intake_endpoints, source_endpoints, import_endpoints, merge_endpoints)
+ENDPOINTS = [*endpoints.ENDPOINTS, *(row for table in TABLES for row in table.ENDPOINTS)]
+for table in TABLES:
+    endpoints.BUILDERS.update(table.BUILDERS)
 
 
 @pytest.fixture(autouse=True)

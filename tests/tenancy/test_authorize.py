@@ -15,7 +15,7 @@ from flowledger.tenancy.permissions import authorize, may, register_verbs, requi
 
 # The verbs that are not a representative's (pipeline.md, Tenancy).
 EVERYBODY = {"view"}
-MANAGERS = {"waive", "edit_taxonomy", "edit_templates", "edit_sla"}
+MANAGERS = {"waive", "edit_taxonomy", "edit_templates", "edit_sla", "edit_sources", "import_records", "merge"}
 ADMINISTRATORS = {"manage_members", "manage_api_keys", "import_history", "configure"}
 
 SOMEBODY = replace(Actor.system("tests"), user_id=7)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import factory
+from django.utils.timezone import now
 
 from flowledger.tenancy.actors import Actor, ActorKind, Origin
 from flowledger.tenancy.models import Organization
@@ -23,6 +25,8 @@ from workstream.models import (
     CostEntry,
     Engagement,
     GateCheck,
+    IntakeReject,
+    IntakeSource,
     Problem,
     Proposal,
     ProposalTemplate,
@@ -40,7 +44,8 @@ from workstream.models import (
 )
 from workstream.models.activities import ActivityKind, LinkType
 from workstream.models.checklists import ChecklistKind, TemplateKind
-from workstream.models.signals import SourceType
+from workstream.models.intake import SourceKind
+from workstream.models.signals import Channel, SourceType
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -337,3 +342,32 @@ def complete_checklist(pursuit: Pursuit, kind: str, *, actor: Actor = CLERK, at:
         org = Organization.objects.get(pk=pursuit.org_id)
         for item in items:
             services.update_checklist_item(org=org, item_id=item.pk, is_done=True, actor=actor, at=at)
+
+
+class IntakeSourceFactory(OrgFactory):
+    """A web form that takes an address and a message."""
+
+    class Meta:
+        model = IntakeSource
+
+    kind = SourceKind.WEB_FORM
+    name = factory.Sequence(lambda n: f"Form {n}")
+    source_type = SourceType.WEB_FORM
+    token = factory.Sequence(lambda n: f"1-token-{n}")
+    options = factory.LazyFunction(dict)
+
+
+class IntakeRejectFactory(OrgFactory):
+    """Something that came in by REST and was no JSON."""
+
+    class Meta:
+        model = IntakeReject
+
+    channel = Channel.REST
+    body = factory.Sequence(lambda n: b"not JSON %d" % n)
+    content_type = "application/json"
+    sha256 = factory.LazyAttribute(lambda reject: hashlib.sha256(reject.body).hexdigest())
+    code = "invalid_json"
+    reason = "The body is not valid JSON."
+    received_at = factory.LazyFunction(now)
+    last_received_at = factory.SelfAttribute("received_at")

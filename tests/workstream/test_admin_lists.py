@@ -36,10 +36,12 @@ QUERIES = {
     factories.BusinessCalendarFactory: 2,
     factories.SlaBreachFactory: 1,
 }
-# Who is it, and may they come in: session, user, permissions of Django's own, which are none; and the bell.
+# Who is it, and may they come in: session, user, permissions of Django's own, which are none; the bell, and the number
+# of pairs to judge beside their entry of the menu.
 OF_EVERY_PAGE = re.compile(
     r'^SELECT "tenancy_membership"'
     r'|^SELECT COUNT\(\*\) AS "__count" FROM "workstream_notification"'
+    r'|^SELECT COUNT\(\*\) FROM \(SELECT "clients_identityconflict"'
     r'|FROM "(django_session|auth_permission)"'
     r'|FROM "tenancy_user" WHERE "tenancy_user"."id" = \d+ LIMIT'
 )

@@ -225,8 +225,20 @@ def one(model: Any, fill: Fill) -> Callable[[Any], str]:
     return lambda org: f"{fill(org, 1)}/{model.all_orgs.get(org=org).pk}"
 
 
+def clustered(org: Any) -> str:
+    """A signal with 30 others of the same buying event, some of which feed candidates."""
+    client = ClientFactory(org=org)
+    signals = SignalFactory.create_batch(31, org=org, client=client, snippet="Our press stops twice a day")
+    services.cluster_signals(org=org, signal_ids=[signal.pk for signal in signals], actor=CLERK, at=AT)
+    for signal in signals[:3]:
+        candidate = CandidateFactory(org=org)
+        CandidateSignal.all_orgs.create(org=org, candidate=candidate, signal=signal, linked_at=AT)
+    return f"/api/signals/{signals[0].pk}/cluster"
+
+
 DETAILS: dict[str, Callable[[Any], str]] = {
     "signal": one(Signal, LISTS["signals"]),
+    "cluster": clustered,
     "candidate": one(Candidate, candidates),
     "pursuit": one(Pursuit, pursuits),
     "gates": lambda org: f"/api/pursuits/{open_pursuit(org).pk}/gates",

@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.html import format_html
@@ -17,20 +16,22 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 
 from flowledger.backoffice.choices import members_of
-from flowledger.backoffice.forms import TransitionForm
+from flowledger.backoffice.forms import RowSelect, TransitionForm
 from flowledger.backoffice.navigation import Group, Menu
 from flowledger.backoffice.requests import actor_of, org_of
 from flowledger.backoffice.transition_admin import TransitionButton
 from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization, User
 from workstream import services
+from workstream.admin.cluster_panel import cluster_panel, identity_panel, offer_of, tell
 from workstream.admin.columns import SIGNAL_COLOURS, badge
 from workstream.admin.inlines import ActivityInline, ItemInline, LinkInline, MomentForm, TaskInline
 from workstream.admin.items import ItemAdmin, WordSearch, link_to, page_of
 from workstream.machines import SignalDisposition
 from workstream.models import Candidate, CandidateSignal, Signal, SignalDelivery, SignalPayload
 from workstream.models.candidates import ValueBand
-from workstream.models.signals import SourceType
+from workstream.models.signals import Channel, SourceType
+from workstream.services.cluster_links import Linked
 
 LINKABLE = (SignalDisposition.NEW.value, SignalDisposition.LINKED.value, SignalDisposition.DUPLICATE.value)
 BY_HAND = (SourceType.CALL, SourceType.NOTE)
@@ -73,7 +74,7 @@ class LinkForm(TransitionForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["candidate"]
-        field.widget = AutocompleteSelect(CandidateSignal._meta.get_field("candidate"), admin.site)
+        field.widget = RowSelect(CandidateSignal._meta.get_field("candidate"), admin.site)
         field.queryset = Candidate.objects.for_org(self.org)  # type: ignore[attr-defined]
 
 
@@ -95,6 +96,14 @@ def link_signal_to(
     *, org: Organization, signal_id: int, candidate: Candidate, reason: str, actor: Actor, at: datetime
 ) -> Signal:
     return services.link_signal(
+        org=org, signal_id=signal_id, candidate_id=candidate.pk, reason=reason, actor=actor, at=at
+    )
+
+
+def link_cluster_to(
+    *, org: Organization, signal_id: int, candidate: Candidate, reason: str, actor: Actor, at: datetime
+) -> list[Linked]:
+    return services.link_cluster(
         org=org, signal_id=signal_id, candidate_id=candidate.pk, reason=reason, actor=actor, at=at
     )
 
@@ -168,6 +177,7 @@ class SignalAdmin(WordSearch, ItemAdmin):
     """Facts stay as received; the owner can change."""
 
     menu = Menu(Group.PIPELINE, icon="sensors", order=10)
+    change_form_template = "workstream/signal.html"
     form = SignalForm
     list_display = ("summary", "disposition_badge", "source_type", "client", "contact", "owner", "ts")
     list_filter = ("disposition", "source_type", "owner", ("ts", RangeDateFilter))
@@ -196,6 +206,17 @@ class SignalAdmin(WordSearch, ItemAdmin):
             form=LinkForm,
             icon="link",
             success="The signal is linked.",
+        ),
+        TransitionButton(
+            "link-cluster",
+            service=link_cluster_to,
+            label="Link the cluster",
+            verb="link_signal",
+            form=LinkForm,
+            shown=lambda signal: signal.cluster_id is not None,
+            sources=LINKABLE,
+            icon="hub",
+            explanation="Puts this signal and all others of the same buying event behind one candidate.",
         ),
         TransitionButton(
             "reject",
@@ -242,14 +263,15 @@ class SignalAdmin(WordSearch, ItemAdmin):
                         "source_ref",
                         "dedupe_key",
                         "attributes",
-                        "identity_resolution",
-                        "cluster",
                         "created_at",
                     ),
                     "classes": ("collapse",),
                 },
             ),
         ]
+
+    def panels(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        return {"identity": identity_panel(obj), "cluster_panel": cluster_panel(request, obj)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         always = super().get_readonly_fields(request, obj)
@@ -283,6 +305,7 @@ class SignalAdmin(WordSearch, ItemAdmin):
             org=org_of(request),
             fields={**given, "ts": given["ts"] or at},
             sender=f"logged by {actor_of(request).label}",
+            channel=Channel.HAND,
             actor=actor_of(request),
             at=at,
         )
@@ -294,6 +317,12 @@ class SignalAdmin(WordSearch, ItemAdmin):
         if button.name == "open-candidate":
             self.message_user(request, button.success, messages.SUCCESS)
             return HttpResponseRedirect(page_of(result))
+        if button.name == "link-cluster":
+            tell(request, result)
+            return HttpResponseRedirect(self.return_link(request, obj))
+        if button.name == "link" and (offer := offer_of(org_of(request), result, int(request.POST["candidate"]))):
+            self.message_user(request, offer, messages.SUCCESS)
+            return HttpResponseRedirect(self.return_link(request, obj))
         return super().transition_done(request, button, obj, result)
 
 
