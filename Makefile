@@ -81,7 +81,7 @@ format: setup ## Format the code and repair what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure (SUITE=api, outbox or sla, OUT=reports/bench-api.json, ARGS=--quick for a trial)
+bench: setup ## Measure (SUITE=api, identity, outbox or sla, OUT=reports/bench-api.json, ARGS=--quick for a trial)
 	@mkdir -p "$(dir $(OUT))"
 	@$(PY) -m tests.bench --suite "$(SUITE)" --out "$(OUT)" $(ARGS)
 

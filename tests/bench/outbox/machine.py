@@ -114,7 +114,7 @@ def peers_python() -> str:
     """The interpreter of the peers' environment; made from the lock file when it is not there or another."""
     python, installed = PEERS / "bin" / "python", PEERS / "installed.lock"
     if not installed.exists() or installed.read_bytes() != PEERS_LOCK.read_bytes():
-        print(f"Installing the other queues into {PEERS.name}.", flush=True)
+        print(f"Installing what is measured beside FlowLedger into {PEERS.name}.", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(PEERS)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--require-hashes", "-r", str(PEERS_LOCK)], check=True)
