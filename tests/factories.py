@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,17 @@ from django.contrib.auth.hashers import make_password
 from django.utils.timezone import now
 from factory.django import DjangoModelFactory
 
-from flowledger.clients.models import Client, Contact, IdentityKey, KeyStatus, OnboardingTask
+from flowledger.clients.models import (
+    Client,
+    ConflictKind,
+    Contact,
+    IdentityConflict,
+    IdentityKey,
+    KeyStatus,
+    MergedKind,
+    MergeRecord,
+    OnboardingTask,
+)
 from flowledger.tenancy.actors import Role
 from flowledger.tenancy.models import Membership, Organization, User
 from flowledger.tenancy.scope import current_scope, system_scope
@@ -103,3 +114,35 @@ class IdentityKeyFactory(OrgFactory):
     status = KeyStatus.MANUAL
     first_seen = factory.LazyFunction(now)
     last_seen = factory.SelfAttribute("first_seen")
+
+
+class IdentityConflictFactory(OrgFactory):
+    """A pair of clients that may be the same."""
+
+    class Meta:
+        model = IdentityConflict
+
+    kind = ConflictKind.SUGGESTION
+    client = factory.SubFactory(ClientFactory, org=factory.SelfAttribute("..org"))
+    other_client = factory.SubFactory(ClientFactory, org=factory.SelfAttribute("..org"))
+    score = Decimal("0.75")
+    first_seen = factory.LazyFunction(now)
+    last_seen = factory.SelfAttribute("first_seen")
+
+
+class MergeRecordFactory(OrgFactory):
+    """A merge of two contacts, as it is kept; the rows themselves are untouched."""
+
+    class Meta:
+        model = MergeRecord
+        exclude = ("survivor", "loser")
+
+    survivor = factory.SubFactory(ContactFactory, org=factory.SelfAttribute("..org"))
+    loser = factory.SubFactory(ContactFactory, org=factory.SelfAttribute("..org"))
+    entity_type = MergedKind.CONTACT
+    survivor_id = factory.SelfAttribute("survivor.pk")
+    loser_id = factory.SelfAttribute("loser.pk")
+    survivor_before = factory.LazyAttribute(lambda merge: {"name": merge.survivor.name})
+    loser_before = factory.LazyAttribute(lambda merge: {"name": merge.loser.name})
+    survivor_after = factory.LazyAttribute(lambda merge: {"name": merge.survivor.name})
+    merged_at = factory.LazyFunction(now)

@@ -20,7 +20,7 @@ from flowledger.tenancy.actors import Role
 from flowledger.tenancy.models import Organization, User
 from flowledger.tenancy.scope import org_scope
 from flowledger.tenancy.services import bootstrap_organization
-from workstream.models import Candidate, Engagement, GateCheck, Proposal, Pursuit, Signal, Task
+from workstream.models import Candidate, Engagement, GateCheck, IntakeReject, Proposal, Pursuit, Signal, Task
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -105,7 +105,10 @@ def test_the_walk_ends_with_an_engagement(org: Organization, shell: Shell):
         for answer in _json_in(text)
     )
     with org_scope(org):
-        signal = Signal.objects.for_org(org).get()
+        signal = Signal.objects.for_org(org).get(source_ref="form-1001")
+        assert list(Signal.objects.for_org(org).exclude(pk=signal.pk).values_list("source_ref", flat=True)) == ["ad-1"]
+        reject = IntakeReject.objects.for_org(org).get()
+        assert list(reject.errors) == ["urgency_score"]
         candidate = Candidate.objects.for_org(org).get()
         pursuit = Pursuit.objects.for_org(org).get()
         proposal = Proposal.objects.for_org(org).get()
