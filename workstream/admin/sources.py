@@ -11,10 +11,10 @@ from django.http import Http404, HttpRequest, HttpResponseNotAllowed, HttpRespon
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.cache import add_never_cache_headers
 from django.utils.timezone import now
 from unfold.decorators import display
 
+from flowledger.backoffice.credentials import show_once
 from flowledger.backoffice.navigation import Group, Menu
 from flowledger.backoffice.refusals import explain
 from flowledger.backoffice.requests import actor_of, org_of
@@ -135,17 +135,15 @@ class IntakeSourceAdmin(TransitionAdmin):
         return super().transition_done(request, button, obj, result)
 
     def _show(self, request: HttpRequest, source: IntakeSource, secret: str) -> TemplateResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Secret",
-            "subtitle": source.name,
-            "opts": self.opts,
-            "text": secret,
-            "back": self.link_to(source.pk),
-        }
-        response = TemplateResponse(request, "workstream/intake/secret_shown.html", context)
-        add_never_cache_headers(response)
-        return response
+        return show_once(
+            self,
+            request,
+            source,
+            title="Secret",
+            label="The secret",
+            warning="Copy the secret now and give it to the sender. It will not be shown again.",
+            text=secret,
+        )
 
     # --- panels ---
 

@@ -9,10 +9,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.utils.cache import add_never_cache_headers
 from django.utils.timezone import now
 from unfold.decorators import display
 
+from flowledger.backoffice.credentials import show_once
 from flowledger.backoffice.forms import OrgModelForm
 from flowledger.backoffice.navigation import Group, Menu
 from flowledger.backoffice.requests import actor_of, org_of
@@ -112,14 +112,12 @@ class ApiKeyAdmin(TransitionAdmin):
         return self._show(request, key, text)
 
     def _show(self, request: HttpRequest, key: ApiKey, text: str) -> TemplateResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "API key",
-            "subtitle": key.name,
-            "opts": self.opts,
-            "text": text,
-            "back": self.link_to(key.pk),
-        }
-        response = TemplateResponse(request, "backoffice/api_key_shown.html", context)
-        add_never_cache_headers(response)
-        return response
+        return show_once(
+            self,
+            request,
+            key,
+            title="API key",
+            label="The key",
+            warning="Copy the key now. It is not stored and will not be shown again.",
+            text=text,
+        )
