@@ -21,20 +21,11 @@ from pydantic import (
 )
 
 from flowledger.configuration.registry import Rule
+from workstream.intake.fields import FIELD_NAMES
 
-SIGNAL_TARGETS = (
-    "source_ref",
-    "ts",
-    "snippet",
-    "problem_phrase",
-    "solution_hint",
-    "urgency_score",
-    "contact_email",
-    "contact_phone",
-    "contact_name",
-    "company_name",
-    "company_domain",
-)
+# What the source itself decides, or what has a notation of its own here.
+_NO_TARGETS = {"source_type", "attributes", "owner_user_id", "dedupe_key", "contact_ref"}
+SIGNAL_TARGETS = tuple(name for name in FIELD_NAMES if name not in _NO_TARGETS)
 ATTRIBUTE = "attributes."
 MOST_ITEMS = 500
 MOST_VALUES = 50

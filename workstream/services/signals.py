@@ -16,31 +16,15 @@ from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
 from workstream import clocks
-from workstream.intake.fields import SignalFields
+from workstream.intake.fields import FIELD_NAMES, SignalFields
 from workstream.machines import SignalDisposition, require_legal
 from workstream.models import Candidate, CandidateSignal, Signal
 from workstream.models.signals import Channel
 from workstream.models.sla import SlaMetric
 from workstream.services.ledger import Delivered, Entry, enter
 
-SIGNAL_FIELDS = frozenset(
-    {
-        "source_type",
-        "source_ref",
-        "ts",
-        "snippet",
-        "problem_phrase",
-        "solution_hint",
-        "urgency_score",
-        "contact_email",
-        "contact_phone",
-        "contact_name",
-        "company_name",
-        "company_domain",
-        "attributes",
-        "owner",
-    }
-)
+# As read from a channel, with the person in the place of their id; keys are arguments of their own.
+SIGNAL_FIELDS = {*FIELD_NAMES, "owner"} - {"owner_user_id", "dedupe_key", "contact_ref"}
 
 
 @dataclass(frozen=True)
