@@ -148,7 +148,12 @@ class TransitionAdmin(OrgAdmin):
         if obj is not None:
             context["transition_buttons"] = self.buttons(request, obj)
             context["transition_states"] = _states_shown(obj)
+            context |= self.panels(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def panels(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """What the template's panels show beyond the row itself."""
+        return {}
 
     def locks(self, request: HttpRequest) -> bool:
         """Not for transitions: the services lock in their own order."""

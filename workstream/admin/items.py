@@ -39,12 +39,7 @@ class ItemAdmin(TransitionAdmin):
         if obj is not None:
             context["trail"] = trail_of(obj)
             context["clocks"] = clock_lines(obj, org=org_of(request), at=now())
-            context |= self.panels(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
-
-    def panels(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """What the template's panels show beyond the row itself."""
-        return {}
 
 
 class WordSearch:

@@ -147,20 +147,7 @@ class IntakeSourceAdmin(TransitionAdmin):
 
     # --- panels ---
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any = None,
-    ) -> Any:
-        if obj is not None:
-            context |= self._panels(request, obj)
-        return super().render_change_form(request, context, add, change, form_url, obj)
-
-    def _panels(self, request: HttpRequest, obj: IntakeSource) -> dict[str, Any]:
+    def panels(self, request: HttpRequest, obj: IntakeSource) -> dict[str, Any]:
         doors = {SourceKind.WEB_FORM: "forms", SourceKind.WEBHOOK: "webhooks", SourceKind.MAIL_HOOK: "mail"}
         door = doors.get(SourceKind(obj.kind))
         panels: dict[str, Any] = {

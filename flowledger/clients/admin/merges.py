@@ -139,19 +139,8 @@ class MergeRecordAdmin(TransitionAdmin):
             self.message_user(request, f"{sentence} Everything is as it was.", messages.SUCCESS)
         return HttpResponseRedirect(page_of(obj))
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any = None,
-    ) -> Any:
-        if obj is not None:
-            context |= _sides(org_of(request), obj) | _report(obj)
-            context["title"] = "Merge"
-        return super().render_change_form(request, context, add, change, form_url, obj)
+    def panels(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        return _sides(org_of(request), obj) | _report(obj) | {"title": "Merge"}
 
 
 def _name(state: Mapping[str, Any]) -> str:
