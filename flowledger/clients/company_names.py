@@ -109,12 +109,15 @@ def names_a_country(name: str, other: str) -> bool:
     return any(word in lines_of("country_words.txt") for word in {*words_of(name)} ^ {*words_of(other)})
 
 
+_BETWEEN_WORDS = str.maketrans(",&+-", "    ")
+
+
 @lru_cache(maxsize=20_000)
 def place_of(name: str, country: str) -> str:
     """Where a company is: its country, else those where its legal form is in use; blank where it may be anywhere."""
     if country:
         return country
-    words = latin(name).replace(".", "").replace(",", " ").split()
+    words = latin(name).replace(".", "").translate(_BETWEEN_WORDS).split()
     forms = ("-".join(words[-length:]) for length in (3, 2, 1) if len(words) > length)
     return next((place for form in forms if (place := _form_places().get(form))), "")
 

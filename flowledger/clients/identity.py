@@ -388,12 +388,18 @@ def _new_company_keys(
     """Company keys that point nowhere and now get the client.
 
     A client that was found by other means keeps its own domain and name: only a new client takes both. A client that
-    was found by its domain takes the name; one that is alike does, too, and the domain if it has none.
+    was found by its domain takes the name, unless that is said of another country; one that is alike does, too, and the
+    domain if it has none.
     """
     fresh = [key for key in keys.company_keys if (fact := known.get(key)) is None or fact.client_id is None]
     if creates_client or (likely is not None and not likely.domains):
         return fresh
     by_domain = client_id is not None and client_id == _client_of(known, keys.company_domain)
+    if by_domain and are_apart(
+        keys.place, known[Key(KeyType.COMPANY_DOMAIN, keys.company_domain or "")].client_country
+    ):
+        # The name of another company at the domain of its group.
+        return []
     return [key for key in fresh if key.type == KeyType.COMPANY_NAME] if by_domain or likely is not None else []
 
 

@@ -208,6 +208,13 @@ class TestSharedMailbox:
         Asked(email="info@acme.com", name="Bob Ray", company_name="Zenith"),
     ]
 )
+@example(
+    [
+        Asked(company_domain="acme.com", country="DE"),
+        Asked(company_name="Acme Widgets", company_domain="acme.com", country="FR"),
+        Asked(company_name="Acme Widgets", country="FR"),
+    ]
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(SAID, max_size=7))
 def test_together_means_the_same_as_one_by_one_and_again_makes_nothing(

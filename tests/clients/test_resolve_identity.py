@@ -67,6 +67,7 @@ class TestUnknownSender:
             ("phone", "+4930123456"): (contact.pk, None, KeyStatus.AUTO),
             ("company_domain", "acme.com"): (None, client.pk, KeyStatus.AUTO),
             ("company_name", "acme"): (None, client.pk, KeyStatus.AUTO),
+            ("company_name", "acme @at ch de li"): (None, client.pk, KeyStatus.AUTO),
         }
         assert names_of_events(org) == ["identity.resolved"]
 

@@ -80,14 +80,8 @@ class IdentityBook:
                 self.known[key] = self._with_contact(fact)
 
     def read_countries(self, keys: Iterable[SignalKeys]) -> None:
-        """Read the places of the clients that names point at, for signals that say one."""
-        wanted = {
-            Key(KeyType.COMPANY_NAME.value, value)
-            for one in keys
-            if one.place
-            for value in (one.name_in_country, one.company_name)
-            if value
-        }
+        """Read the places of the clients that domains and names point at, for signals that say one."""
+        wanted = {key for one in keys if one.place for key in one.company_keys}
         owners = {fact.client_id for key in wanted if (fact := self.known[key]).client_id is not None}
         if not owners:
             return
