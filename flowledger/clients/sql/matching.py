@@ -162,51 +162,7 @@ def create_functions() -> str:
             WHERE word <> ''
         );
 
-        CREATE FUNCTION public.company_candidates(names text[], blocks text[])
-        RETURNS TABLE (place integer, client_id bigint, likeness real)
-        LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-        SET pg_trgm.similarity_threshold = '{LEAST_LIKENESS}' SET enable_seqscan = off ROWS 100
-        AS $body$
-        DECLARE
-            scope_org CONSTANT bigint := current_setting('flowledger.org_id')::bigint;
-        BEGIN
-            PERFORM FROM public.clients_identitykey k
-                WHERE k.org_id = scope_org AND k.key_type = 'company_name' OFFSET {FEW_COMPANY_NAMES} LIMIT 1;
-            IF FOUND THEN
-                RETURN QUERY
-                SELECT asked.place::integer - 1, near.client_id, near.likeness
-                FROM unnest(names, blocks) WITH ORDINALITY AS asked (name, blocks, place),
-                LATERAL (
-                    SELECT array_agg(hashtextextended(b.block COLLATE "C", scope_org)) AS hashes
-                    FROM unnest(string_to_array(asked.blocks, E'\\n')) AS b (block)
-                ) AS wanted,
-                LATERAL (
-                    SELECT found.client_id, public.similarity(found.key_value, asked.name) AS likeness
-                    FROM (
-                        -- The hashes are the organisation's own. OFFSET 0 keeps other indexes out of this look-up,
-                        -- which would read all that the organisation has.
-                        SELECT k.org_id, k.client_id, k.key_value FROM public.clients_identitykey k
-                        WHERE k.key_type = 'company_name'
-                            AND public.match_company_blocks(k.org_id, k.key_value) && wanted.hashes OFFSET 0
-                    ) AS found
-                    WHERE found.org_id = scope_org AND found.client_id IS NOT NULL
-                    ORDER BY likeness DESC, found.client_id LIMIT {COMPANY_CANDIDATES}
-                ) AS near;
-            ELSE
-                RETURN QUERY
-                SELECT asked.place::integer - 1, near.client_id, near.likeness
-                FROM unnest(names) WITH ORDINALITY AS asked (name, place),
-                LATERAL (
-                    SELECT k.client_id, public.similarity(k.key_value, asked.name) AS likeness
-                    FROM public.clients_identitykey k
-                    WHERE k.key_type = 'company_name' AND k.org_id = scope_org
-                        AND k.key_value::text OPERATOR(public.%) asked.name
-                        AND coalesce(k.client_id, 0) > 0
-                    ORDER BY likeness DESC, k.client_id LIMIT {COMPANY_CANDIDATES}
-                ) AS near;
-            END IF;
-        END
-        $body$;
+        {_company_candidates()}
 
         CREATE FUNCTION public.contact_candidates(
             client_places bigint[], client_ids bigint[], client_texts text[], name_places bigint[], name_words text[]
@@ -246,11 +202,82 @@ def create_functions() -> str:
         END
         $body$;
 
-        {_owned("company_candidates(text[], text[])")}
         {_owned("contact_candidates(bigint[], bigint[], text[], bigint[], text[])")}
         GRANT SELECT ON public.clients_identitykey TO "{settings.SEARCH_DB_ROLE}";
         CREATE POLICY search_access ON public.clients_identitykey
             FOR SELECT TO "{settings.SEARCH_DB_ROLE}" USING (true);
+    """  # noqa: S608  (the names are ours)
+
+
+def replace_company_candidates() -> str:
+    """SQL for a migration: the function as it is now in place of the one that an earlier migration made."""
+    return f"""
+        SELECT public.show_limit();
+        SET LOCAL ROLE "{settings.SEARCH_DB_ROLE}";
+        DROP FUNCTION public.company_candidates(text[], text[]);
+        RESET ROLE;
+        {_company_candidates()}
+    """
+
+
+def _company_candidates() -> str:
+    return f"""
+        CREATE FUNCTION public.company_candidates(names text[], blocks text[])
+        RETURNS TABLE (place integer, client_id bigint, likeness real)
+        LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+        SET pg_trgm.similarity_threshold = '{LEAST_LIKENESS}' SET enable_seqscan = off ROWS 100
+        AS $body$
+        DECLARE
+            scope_org CONSTANT bigint := current_setting('flowledger.org_id')::bigint;
+            many boolean;
+        BEGIN
+            -- Counting so far takes longer than the look-up; the connection keeps in mind whose names are many.
+            IF current_setting('flowledger.many_names_of', true) IS NOT DISTINCT FROM scope_org::text THEN
+                many := true;
+            ELSE
+                PERFORM FROM public.clients_identitykey k
+                    WHERE k.org_id = scope_org AND k.key_type = 'company_name' OFFSET {FEW_COMPANY_NAMES} LIMIT 1;
+                many := FOUND;
+                IF many THEN
+                    PERFORM set_config('flowledger.many_names_of', scope_org::text, false);
+                END IF;
+            END IF;
+            IF many THEN
+                RETURN QUERY
+                SELECT asked.place::integer - 1, near.client_id, near.likeness
+                FROM unnest(names, blocks) WITH ORDINALITY AS asked (name, blocks, place),
+                LATERAL (
+                    SELECT array_agg(hashtextextended(b.block COLLATE "C", scope_org)) AS hashes
+                    FROM unnest(string_to_array(asked.blocks, E'\\n')) AS b (block)
+                ) AS wanted,
+                LATERAL (
+                    SELECT found.client_id, public.similarity(found.key_value, asked.name) AS likeness
+                    FROM (
+                        -- The hashes are the organisation's own. OFFSET 0 keeps other indexes out of this look-up,
+                        -- which would read all that the organisation has.
+                        SELECT k.org_id, k.client_id, k.key_value FROM public.clients_identitykey k
+                        WHERE k.key_type = 'company_name'
+                            AND public.match_company_blocks(k.org_id, k.key_value) && wanted.hashes OFFSET 0
+                    ) AS found
+                    WHERE found.org_id = scope_org AND found.client_id IS NOT NULL
+                    ORDER BY likeness DESC, found.client_id LIMIT {COMPANY_CANDIDATES}
+                ) AS near;
+            ELSE
+                RETURN QUERY
+                SELECT asked.place::integer - 1, near.client_id, near.likeness
+                FROM unnest(names) WITH ORDINALITY AS asked (name, place),
+                LATERAL (
+                    SELECT k.client_id, public.similarity(k.key_value, asked.name) AS likeness
+                    FROM public.clients_identitykey k
+                    WHERE k.key_type = 'company_name' AND k.org_id = scope_org
+                        AND k.key_value::text OPERATOR(public.%) asked.name
+                        AND coalesce(k.client_id, 0) > 0
+                    ORDER BY likeness DESC, k.client_id LIMIT {COMPANY_CANDIDATES}
+                ) AS near;
+            END IF;
+        END
+        $body$;
+        {_owned("company_candidates(text[], text[])")}
     """  # noqa: S608  (the names are ours)
 
 

@@ -1,0 +1,11 @@
+"""Looking companies up among many no longer counts their names each time."""
+
+from django.db import migrations
+
+from flowledger.clients.sql.matching import replace_company_candidates
+
+
+class Migration(migrations.Migration):
+    dependencies = [("clients", "0005_matching_indexes")]
+
+    operations = [migrations.RunSQL(replace_company_candidates(), migrations.RunSQL.noop)]
