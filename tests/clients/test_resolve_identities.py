@@ -28,7 +28,7 @@ from flowledger.clients.services import (
     resolve_identity,
     suggest_duplicates,
 )
-from flowledger.clients.sql.matching import company_blocks
+from flowledger.clients.sql.matching import company_blocks, stored_blocks
 from flowledger.configuration.services import set_value
 from flowledger.errors import PermissionRefused
 from flowledger.outbox.models import WorkEvent
@@ -491,3 +491,14 @@ def test_a_slip_anywhere_leaves_a_block_in_common(org: Organization) -> None:
                 [org.pk, name, org.pk, company_blocks(other)],
             )
             assert cursor.fetchone() == (True,), other
+
+
+@pytest.mark.parametrize("name", ["", "abc", "acme", "acme widgets", "the acme widgets of nord", "žlutý kůň", "a b c"])
+def test_blocks_of_this_chunk_are_those_that_the_database_stores(org: Organization, name: str) -> None:
+    with org_scope(org), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT array_agg(h ORDER BY h) FROM unnest(match_company_blocks(%s, %s)) h) = "
+            '(SELECT array_agg(DISTINCT hashtextextended(b COLLATE "C", %s)) FROM unnest(%s::text[]) b)',
+            [org.pk, name, org.pk, sorted(stored_blocks(name))],
+        )
+        assert cursor.fetchone() == (True,)

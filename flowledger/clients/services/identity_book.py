@@ -6,7 +6,7 @@ which they are made; the decisions that follow find them by it like any other.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -62,8 +62,8 @@ class IdentityBook:
         self._made_by_client: dict[int | None, list[int]] = defaultdict(list)
         self._made_by_words: dict[tuple[str, ...], list[int]] = defaultdict(list)
         self._made_by_phone: dict[str, list[int]] = defaultdict(list)
-        self._made_by_trigram: dict[str, list[int]] = defaultdict(list)
-        self._trigrams_of: dict[int, int] = {}
+        self._made_by_block: dict[str, list[int]] = defaultdict(list)
+        self._trigrams_of: dict[int, frozenset[str]] = {}
 
     # Reading
 
@@ -170,12 +170,14 @@ class IdentityBook:
         )
 
     def made_alike(self, keys: SignalKeys) -> list[int]:
-        """The clients of this chunk that the trigram index would find, most alike first."""
-        asked = matching.trigrams(keys.name_to_look_up) if self._made_by_trigram else frozenset()
-        shared = Counter(pk for trigram in asked for pk in self._made_by_trigram.get(trigram, ()))
-        likeness = {pk: count / (len(asked) + self._trigrams_of[pk] - count) for pk, count in shared.items()}
-        near = [pk for pk, alike in likeness.items() if alike >= matching.LEAST_LIKENESS]
-        return sorted(near, key=lambda pk: (-likeness[pk], pk))
+        """The clients of this chunk that the look-up would find, most alike first."""
+        if not self._made_by_block:
+            return []
+        name = keys.name_to_look_up
+        near = {pk for block in matching.company_blocks(name) for pk in self._made_by_block.get(block, ())}
+        asked = matching.trigrams(name)
+        likeness = {pk: len(asked & self._trigrams_of[pk]) / len(asked | self._trigrams_of[pk]) for pk in near}
+        return sorted(near, key=lambda pk: (-likeness[pk], pk))[: matching.COMPANY_CANDIDATES]
 
     def person(self, pk: int) -> Person:
         """All that is known of a contact that was read, with the company; a blank person for one that was not."""
@@ -270,10 +272,9 @@ class IdentityBook:
         self.new_clients[pk] = Client(org=self.org, name=name, domain=domain, country=country)
         self._companies[pk] = Company(name, (domain,) if domain else (), country, pk)
         if keys.company_name:
-            trigrams = matching.trigrams(keys.company_name)
-            self._trigrams_of[pk] = len(trigrams)
-            for trigram in trigrams:
-                self._made_by_trigram[trigram].append(pk)
+            self._trigrams_of[pk] = matching.trigrams(keys.company_name)
+            for block in matching.stored_blocks(keys.company_name):
+                self._made_by_block[block].append(pk)
         return pk
 
     def _make_contact(self, fields: Mapping[str, str], client_id: int | None) -> int:

@@ -3,11 +3,10 @@
 Trigram and text operators are not leakproof, so under row-level security they miss their indexes: as with word search
 (`flowledger.tenancy.search`), SECURITY DEFINER functions filter by the scope's organisation themselves.
 
-Company names are looked up among the company_name keys, which are folded already. An organisation with few of them is
-searched by the trigram index, whose work grows with their number. With many, a name is looked up by its blocks: hashes
-of the name with one quarter left out, so that a slip anywhere leaves one of them whole (the pigeonhole of Manku, Jain
-and Das Sarma, WWW 2007), of its first word and of pairs of its words. Both ways the candidates are ordered by their
-trigram likeness. People are looked up among the contacts of a client and by the words of their name in any order.
+Company names are looked up among the company_name keys, which are folded already, by their blocks: hashes of the name
+with one quarter left out, so that a slip anywhere leaves one of them whole (the pigeonhole of Manku, Jain and Das
+Sarma, WWW 2007), of its first word and of pairs of its words. Candidates are ordered by their trigram likeness. People
+are looked up among the contacts of a client and by the words of their name in any order.
 """
 
 from __future__ import annotations
@@ -18,11 +17,7 @@ from itertools import combinations
 from django.conf import settings
 from django.db import connection
 
-# Up to so many company names the trigram index answers within a millisecond.
-FEW_COMPANY_NAMES = 10_000
 COMPANY_CANDIDATES = 8
-# Trigrams in common over trigrams in all.
-LEAST_LIKENESS = 0.4
 CONTACT_CANDIDATES = 12
 # Contacts of one client that are looked through, the newest.
 NEWEST_COLLEAGUES = 300
@@ -45,6 +40,20 @@ def company_blocks(name: str) -> list[str]:
     for one, other in combinations(sorted(words[:4]), 2):
         found.add(f"p:{one} {other}")
     return sorted(found)
+
+
+def stored_blocks(name: str) -> frozenset[str]:
+    """The blocks of a stored name, as the function `match_company_blocks` hashes them."""
+    compact, words = name.replace(" ", ""), name.split()
+    size = len(compact)
+    found = {f"c:{compact}"}
+    if size >= 6:
+        for quarter in range(1, 5):
+            found.add(f"{quarter}:{compact[: (quarter - 1) * size // 4]}|{compact[quarter * size // 4 :]}")
+    if words and len(words[0]) >= 3:
+        found.add(f"w:{words[0]}")
+    found.update(f"p:{one} {other}" for one, other in combinations(sorted(words[:4]), 2))
+    return frozenset(found)
 
 
 def trigrams(name: str) -> frozenset[str]:
@@ -212,7 +221,6 @@ def create_functions() -> str:
 def replace_company_candidates() -> str:
     """SQL for a migration: the function as it is now in place of the one that an earlier migration made."""
     return f"""
-        SELECT public.show_limit();
         SET LOCAL ROLE "{settings.SEARCH_DB_ROLE}";
         DROP FUNCTION public.company_candidates(text[], text[]);
         RESET ROLE;
@@ -225,56 +233,30 @@ def _company_candidates() -> str:
         CREATE FUNCTION public.company_candidates(names text[], blocks text[])
         RETURNS TABLE (place integer, client_id bigint, likeness real)
         LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-        SET pg_trgm.similarity_threshold = '{LEAST_LIKENESS}' SET enable_seqscan = off ROWS 100
+        SET enable_seqscan = off ROWS 100
         AS $body$
         DECLARE
             scope_org CONSTANT bigint := current_setting('flowledger.org_id')::bigint;
-            many boolean;
         BEGIN
-            -- Counting so far takes longer than the look-up; the connection keeps in mind whose names are many.
-            IF current_setting('flowledger.many_names_of', true) IS NOT DISTINCT FROM scope_org::text THEN
-                many := true;
-            ELSE
-                PERFORM FROM public.clients_identitykey k
-                    WHERE k.org_id = scope_org AND k.key_type = 'company_name' OFFSET {FEW_COMPANY_NAMES} LIMIT 1;
-                many := FOUND;
-                IF many THEN
-                    PERFORM set_config('flowledger.many_names_of', scope_org::text, false);
-                END IF;
-            END IF;
-            IF many THEN
-                RETURN QUERY
-                SELECT asked.place::integer - 1, near.client_id, near.likeness
-                FROM unnest(names, blocks) WITH ORDINALITY AS asked (name, blocks, place),
-                LATERAL (
-                    SELECT array_agg(hashtextextended(b.block COLLATE "C", scope_org)) AS hashes
-                    FROM unnest(string_to_array(asked.blocks, E'\\n')) AS b (block)
-                ) AS wanted,
-                LATERAL (
-                    SELECT found.client_id, public.similarity(found.key_value, asked.name) AS likeness
-                    FROM (
-                        -- The hashes are the organisation's own. OFFSET 0 keeps other indexes out of this look-up,
-                        -- which would read all that the organisation has.
-                        SELECT k.org_id, k.client_id, k.key_value FROM public.clients_identitykey k
-                        WHERE k.key_type = 'company_name'
-                            AND public.match_company_blocks(k.org_id, k.key_value) && wanted.hashes OFFSET 0
-                    ) AS found
-                    WHERE found.org_id = scope_org AND found.client_id IS NOT NULL
-                    ORDER BY likeness DESC, found.client_id LIMIT {COMPANY_CANDIDATES}
-                ) AS near;
-            ELSE
-                RETURN QUERY
-                SELECT asked.place::integer - 1, near.client_id, near.likeness
-                FROM unnest(names) WITH ORDINALITY AS asked (name, place),
-                LATERAL (
-                    SELECT k.client_id, public.similarity(k.key_value, asked.name) AS likeness
-                    FROM public.clients_identitykey k
-                    WHERE k.key_type = 'company_name' AND k.org_id = scope_org
-                        AND k.key_value::text OPERATOR(public.%) asked.name
-                        AND coalesce(k.client_id, 0) > 0
-                    ORDER BY likeness DESC, k.client_id LIMIT {COMPANY_CANDIDATES}
-                ) AS near;
-            END IF;
+            RETURN QUERY
+            SELECT asked.place::integer - 1, near.client_id, near.likeness
+            FROM unnest(names, blocks) WITH ORDINALITY AS asked (name, blocks, place),
+            LATERAL (
+                SELECT array_agg(hashtextextended(b.block COLLATE "C", scope_org)) AS hashes
+                FROM unnest(string_to_array(asked.blocks, E'\\n')) AS b (block)
+            ) AS wanted,
+            LATERAL (
+                SELECT found.client_id, public.similarity(found.key_value, asked.name) AS likeness
+                FROM (
+                    -- The hashes are the organisation's own. OFFSET 0 keeps other indexes out of this look-up,
+                    -- which would read all that the organisation has.
+                    SELECT k.org_id, k.client_id, k.key_value FROM public.clients_identitykey k
+                    WHERE k.key_type = 'company_name'
+                        AND public.match_company_blocks(k.org_id, k.key_value) && wanted.hashes OFFSET 0
+                ) AS found
+                WHERE found.org_id = scope_org AND found.client_id IS NOT NULL
+                ORDER BY likeness DESC, found.client_id LIMIT {COMPANY_CANDIDATES}
+            ) AS near;
         END
         $body$;
         {_owned("company_candidates(text[], text[])")}
@@ -297,10 +279,6 @@ def drop_functions() -> str:
 
 # Built without blocking writers, each in a statement of its own; see migration 0005.
 INDEXES = {
-    "identity_key_trigrams": (
-        "ON public.clients_identitykey USING gin (org_id, (key_value::text) public.gin_trgm_ops) "
-        "WITH (fastupdate = off) WHERE key_type = 'company_name'"
-    ),
     "identity_key_blocks": (
         "ON public.clients_identitykey USING gin (public.match_company_blocks(org_id, key_value)) "
         "WITH (fastupdate = off) WHERE key_type = 'company_name'"

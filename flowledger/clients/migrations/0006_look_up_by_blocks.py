@@ -1,4 +1,4 @@
-"""Looking companies up among many no longer counts their names each time."""
+"""Company names are looked up by their blocks alone, however few there are."""
 
 from django.db import migrations
 
