@@ -92,3 +92,21 @@ class ClientMergeUndone:
     client_id: int
     merged_client_id: int
     merge_id: int
+
+
+@event("client.updated", item="client")
+@dataclass(frozen=True)
+class ClientUpdated:
+    """Fields of a client were changed, by a person or an import; merges tell of themselves."""
+
+    client_id: int
+    changed: list[str]
+
+
+@event("contact.updated", item="contact")
+@dataclass(frozen=True)
+class ContactUpdated:
+    """Fields of a contact were changed, by a person or an import; `client` is its company."""
+
+    contact_id: int
+    changed: list[str]

@@ -12,6 +12,7 @@ from flowledger.clients.models import Client
 from flowledger.clients.services.clients import checked_client, domain_keys, name_keys, require_name
 from flowledger.clients.services.key_book import KeyBook
 from flowledger.clients.services.survivors import survivor_ids
+from flowledger.clients.services.updates import record_updates
 from flowledger.clients.services.written import (
     RecordChange,
     Refused,
@@ -55,7 +56,9 @@ def write_clients(
     """
     authorize(actor, "edit_client")
     writer = _Writer(org, rows, may_create=may_create, may_update=may_update, at=at)
-    return writer.write()
+    written = writer.write()
+    record_updates(org, written, actor=actor, at=at)
+    return written
 
 
 class _Writer:

@@ -13,6 +13,7 @@ from flowledger.clients.models import Client, Contact
 from flowledger.clients.services.contacts import checked_contact, email_keys, phone_keys, require_somebody
 from flowledger.clients.services.key_book import KeyBook
 from flowledger.clients.services.survivors import survivor_ids
+from flowledger.clients.services.updates import record_updates
 from flowledger.clients.services.written import (
     RecordChange,
     Refused,
@@ -66,7 +67,9 @@ def write_contacts(
     Unavailable while somebody changes one of the contacts.
     """
     authorize(actor, "edit_contact")
-    return _Writer(org, rows, may_create=may_create, may_update=may_update, at=at).write()
+    written = _Writer(org, rows, may_create=may_create, may_update=may_update, at=at).write()
+    record_updates(org, written, actor=actor, at=at)
+    return written
 
 
 class _Writer:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flowledger.clients import normalising
+from flowledger.clients.events import ClientUpdated
 from flowledger.clients.identity import Key, KeyType
 from flowledger.clients.models import Client, Contact, SizeBand
 from flowledger.clients.services.deletion import lock_to_delete, refuse_used
@@ -14,6 +15,7 @@ from flowledger.clients.services.fields import normal_domain, only_known, refuse
 from flowledger.clients.services.keys import claim_keys, lock_for_change
 from flowledger.clients.services.survivors import require_standing
 from flowledger.errors import Conflict
+from flowledger.outbox.recording import record_event
 from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
@@ -52,11 +54,13 @@ def update_client(
     client: Client = Client.objects.for_org(org).fetch(client_id)
     authorize(actor, "edit_client", client)
     changes = checked_client(fields)
-    client, claim = lock_for_change(client, changes, org=org, needed=domain_keys, wanted=name_keys, at=at)
+    client, claim, changed = lock_for_change(client, changes, org=org, needed=domain_keys, wanted=name_keys, at=at)
     require_name(client)
     client.save(update_fields=changes)
     if claim is not None:
         claim.point(client)
+    if changed:
+        record_event(org=org, event=ClientUpdated(client_id=client.pk, changed=changed), actor=actor, at=at)
     return client
 
 

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from flowledger.clients import normalising
+from flowledger.clients.events import ContactUpdated
 from flowledger.clients.identity import Key, KeyType
 from flowledger.clients.models import Contact
 from flowledger.clients.services.deletion import lock_to_delete, refuse_used
 from flowledger.clients.services.fields import normal_email, normal_phone, only_known, refuse, require_object
 from flowledger.clients.services.keys import claim_keys, lock_for_change
 from flowledger.clients.services.survivors import require_standing
+from flowledger.outbox.recording import record_event
 from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
@@ -49,11 +51,13 @@ def update_contact(
     contact: Contact = Contact.objects.for_org(org).fetch(contact_id)
     authorize(actor, "edit_contact", contact)
     changes = checked_contact(fields, org)
-    contact, claim = lock_for_change(contact, changes, org=org, needed=email_keys, wanted=phone_keys, at=at)
+    contact, claim, changed = lock_for_change(contact, changes, org=org, needed=email_keys, wanted=phone_keys, at=at)
     require_somebody(contact)
     contact.save(update_fields=changes)
     if claim is not None:
         claim.point(contact)
+    if changed:
+        record_event(org=org, event=ContactUpdated(contact_id=contact.pk, changed=changed), actor=actor, at=at)
     return contact
 
 

@@ -96,14 +96,14 @@ def lock_for_change(
     needed: Callable[[D], list[Key]],
     wanted: Callable[[D], list[Key]],
     at: datetime,
-) -> tuple[D, KeyClaim | None]:
+) -> tuple[D, KeyClaim | None, list[str]]:
     """Lock a row that was read before, and first the keys that the change gives it and takes from it.
 
     `needed` and `wanted` say the keys of a row, as `claim_keys` has them. Answers the row as it is now, with the
-    changes set and not stored, and the claim of the keys if they change. Keys come before rows with everybody, so that
-    nobody waits for a row whose holder waits for them; when the row's own keys turn out to be others than were read,
-    it begins anew. Raises Conflict when the row is a tombstone, when a needed key is another's, and when others keep
-    changing the row.
+    changes set and not stored, the claim of the keys if they change, and the names of the fields that do. Keys come
+    before rows with everybody, so that nobody waits for a row whose holder waits for them; when the row's own keys turn
+    out to be others than were read, it begins anew. Raises Conflict when the row is a tombstone, when a needed key is
+    another's, and when others keep changing the row.
     """
     rows = type(row).objects.for_org(org)
     for _ in range(MOST_TRIES):
@@ -117,8 +117,7 @@ def lock_for_change(
         found: D = rows.locked().fetch(row.pk)
         if [*needed(found), *wanted(found)] == known and found.canonical_id is None:
             transaction.savepoint_commit(begun)
-            _set(found, changes)
-            return found, claim
+            return found, claim, _set(found, changes)
         transaction.savepoint_rollback(begun)
         row = found
     raise Conflict(
@@ -135,6 +134,10 @@ def restore_keys(row: Client | Contact, own: Collection[Key], *, org: Organizati
         IdentityKey.objects.for_org(org).of(free).update(**{field: row.pk, "status": KeyStatus.MANUAL})
 
 
-def _set(row: Client | Contact, changes: Mapping[str, Any]) -> None:
+def _set(row: Client | Contact, changes: Mapping[str, Any]) -> list[str]:
+    """Set fields; answers the names of those that had another value, sorted."""
+    columns: dict[str, Any] = {name: row._meta.get_field(name) for name in changes}
+    before = {name: column.value_from_object(row) for name, column in columns.items()}
     for name, value in changes.items():
         setattr(row, name, value)
+    return sorted(name for name, column in columns.items() if column.value_from_object(row) != before[name])
