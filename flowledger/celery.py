@@ -78,6 +78,8 @@ ROUTES = {
     "flowledger.webhooks.tasks.*": {"queue": "outgoing"},
     "flowledger.assistants.tasks.*": {"queue": "outgoing"},
     "workstream.tasks.*sla*": {"queue": "sla"},
+    # They may take minutes; new signals are scored by the drain meanwhile.
+    "spotlight.tasks.rescore*": {"queue": "imports"},
     "memory.tasks.*": {"queue": "memory"},
     "*.tasks.import_*": {"queue": "imports"},
     # They wait for other people's servers.
@@ -145,10 +147,26 @@ def schedule(tick_seconds: float) -> dict[str, dict[str, Any]]:
             "schedule": 10.0,
             "options": {"expires": 10.0},
         },
+        # Starts nudge; this finds what a worker that died has left.
+        "rescore-items": {
+            "task": "spotlight.tasks.rescore_items",
+            "schedule": 10.0,
+            "options": {"expires": 10.0},
+        },
+        "expire-score-overrides": {
+            "task": "spotlight.tasks.expire_score_overrides",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
         "poll-mailboxes": {
             "task": "workstream.tasks.poll_mailboxes",
             "schedule": crontab(),
             "options": {"expires": 60.0},
+        },
+        "watch-match-rates": {
+            "task": "spotlight.tasks.watch_match_rates",
+            "schedule": crontab(minute="47", hour="5"),
+            "options": {"expires": 3600.0},
         },
         "purge-form-submissions": {
             "task": "workstream.tasks.purge_form_submissions",

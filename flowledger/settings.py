@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "flowledger.api.apps.ApiConfig",
     "flowledger.clients.apps.ClientsConfig",
     "workstream.apps.WorkstreamConfig",
+    "spotlight.apps.SpotlightConfig",
 ]
 
 if not PRODUCTION and importlib.util.find_spec("django_migration_linter"):

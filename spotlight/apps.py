@@ -1,0 +1,24 @@
+"""The spotlight application."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class SpotlightConfig(AppConfig):
+    name = "spotlight"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def import_models(self) -> None:
+        """The views of the reports are models, too; they stand above the models that they are made of."""
+        super().import_models()
+        import_module("spotlight.reports.views")
+
+    def ready(self) -> None:
+        from flowledger.tenancy.checks import allow_cross_tenant_index
+        from spotlight import demo, permissions  # noqa: F401  (registers the verbs)
+        from workstream.demo.furnishing import furnish_with
+
+        furnish_with(demo.furnish)
+
+        allow_cross_tenant_index("score_override_due", "rescore_run_to_do")
