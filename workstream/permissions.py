@@ -38,5 +38,6 @@ register_verbs(
         "import_records": Role.MANAGER,
         "snooze": Role.REP,
         "cluster_signals": Role.REP,
+        "set_icp": Role.REP,
     }
 )

@@ -21,6 +21,7 @@ from workstream.services.checklists import (
 )
 from workstream.services.cluster_links import link_cluster
 from workstream.services.clusters import cluster_older_signals, cluster_signals
+from workstream.services.customer_fit import set_icp
 from workstream.services.engagements import open_engagement
 from workstream.services.imports import (
     cancel_import,
@@ -144,6 +145,7 @@ __all__ = [
     "save_tag",
     "send_newest_draft",
     "send_proposal",
+    "set_icp",
     "set_notification_preferences",
     "sign_proposal",
     "snooze_item",

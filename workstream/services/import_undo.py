@@ -28,7 +28,8 @@ from workstream.sql import imports as sql
 
 # In the order in which they are undone.
 UNDONE_MODELS: Sequence[type[models.Model]] = (Signal, IdentityKey, Contact, Client)
-# What is nothing but part of a record, or of how it came to be known.
+# What is nothing but part of a record, or of how it came to be known. A model of an app above says so by itself:
+# `goes_with = frozenset({"workstream.signal"})`.
 _PARTS: Mapping[str, frozenset[str]] = {
     "workstream.signal": frozenset(
         {
@@ -121,7 +122,11 @@ def _undo_signals(run: ImportRun, ids: Sequence[int]) -> dict[int, str]:
         reasons.setdefault(pk, "It was delivered by others, too.")
     for pk, used in _uses(run, Signal, ids).items():
         reasons.setdefault(pk, f"It is named by {used}.")
-    sql.delete_signals(org_id=run.org_id, signal_ids=[signal.pk for signal in signals if signal.pk not in reasons])
+    going = [signal.pk for signal in signals if signal.pk not in reasons]
+    for relation in _references(Signal):
+        if _goes_with(relation.related_model, Signal):
+            _rows_naming(run, relation, going).delete()
+    sql.delete_signals(org_id=run.org_id, signal_ids=going)
     return reasons
 
 
@@ -257,15 +262,26 @@ def _write_back(
 def _uses(run: ImportRun, model: type[models.Model], ids: Sequence[int]) -> dict[int, str]:
     """In words and by record: how many rows of which kinds refer to it, parts of its own left out."""
     counts: dict[int, list[str]] = {}
-    for relation in model._meta.get_fields(include_hidden=True):
-        if not isinstance(relation, models.ManyToOneRel):
-            continue
+    for relation in _references(model):
         other: Any = relation.related_model
-        if label_of(other) in _PARTS[label_of(model)]:
+        if label_of(other) in _PARTS[label_of(model)] or _goes_with(other, model):
             continue
-        name = relation.field.attname
-        rows = other._default_manager.filter(org=run.org_id, **{f"{name}__in": ids}).order_by()
-        for pk, number in rows.values_list(name).annotate(number=Count("pk")):
+        rows = _rows_naming(run, relation, ids).order_by()
+        for pk, number in rows.values_list(relation.field.attname).annotate(number=Count("pk")):
             kind = other._meta.verbose_name if number == 1 else other._meta.verbose_name_plural
             counts.setdefault(pk, []).append(f"{number:,} {kind}")
     return {pk: ", ".join(listed) for pk, listed in counts.items()}
+
+
+def _references(model: type[models.Model]) -> list[Any]:
+    """The foreign keys to a model, hidden ones too."""
+    return [each for each in model._meta.get_fields(include_hidden=True) if isinstance(each, models.ManyToOneRel)]
+
+
+def _goes_with(other: Any, model: type[models.Model]) -> bool:
+    return label_of(model) in getattr(other, "goes_with", ())
+
+
+def _rows_naming(run: ImportRun, relation: Any, ids: Sequence[int]) -> Any:
+    rows = relation.related_model._default_manager
+    return rows.filter(org=run.org_id, **{f"{relation.field.attname}__in": ids})

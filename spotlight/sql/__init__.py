@@ -1,0 +1,1 @@
+"""Raw statements of spotlight; each runs in the scope of the organisation that it names."""
