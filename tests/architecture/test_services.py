@@ -29,6 +29,9 @@ NO_USE_CASE = {
         "resolve_identities": "part of the transaction that writes the signals; its locks last until that ends",
         "resolve_identity": "part of the transaction that writes the signal; its locks last until that ends",
     },
+    "spotlight/services/scoring.py": {
+        "evaluate_data": "changes nothing, so it happens at no time",
+    },
 }
 # Use cases that no actor asks for: the clock does.
 UNASKED = {"resume_candidate": "the sweep brings held candidates back when their time has come"}

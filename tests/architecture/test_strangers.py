@@ -20,11 +20,19 @@ from tests.architecture import (
     merge_endpoints,
     pipeline_endpoints,
     source_endpoints,
+    spotlight_endpoints,
 )
 from tests.architecture.endpoints import CALLERS, Endpoint, World, routes
 from tests.client import ApiClient, bearer
 
-TABLES = (pipeline_endpoints, intake_endpoints, source_endpoints, import_endpoints, merge_endpoints)
+TABLES = (
+    pipeline_endpoints,
+    intake_endpoints,
+    source_endpoints,
+    import_endpoints,
+    merge_endpoints,
+    spotlight_endpoints,
+)
 ENDPOINTS = [*endpoints.ENDPOINTS, *(row for table in TABLES for row in table.ENDPOINTS)]
 for table in TABLES:
     endpoints.BUILDERS.update(table.BUILDERS)

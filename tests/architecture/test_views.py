@@ -53,7 +53,7 @@ class TestCatalogue:
         assert set(VIEWS) >= {
             *("v_today_panel", "v_today_panel_enhanced", "v_pursuit_checklist_ready", "v_workstream_funnel"),
             *("v_workstream_funnel_velocity", "v_sla_compliance_summary", "v_user_workload", "v_outbox_health"),
-            *("v_identity_resolution_status", "v_active_config"),
+            *("v_identity_resolution_status", "v_active_config", "v_spotlight_score_summary"),
         }
 
     def test_every_view_of_the_database_is_declared(self):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from flowledger.configuration.models import ConfigValue
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.scope import system_scope
+from tests.spotlight.factories import SpotlightFactory
 from tests.workstream.factories import AT, PursuitFactory, SignalFactory, StageHistoryFactory
 from tests.workstream.report_rows import clock, closed_pursuit, panel_row, pending_event
 
@@ -19,6 +20,7 @@ def fill(org: Organization) -> None:
         StageHistoryFactory(org=org, left_at=AT + timedelta(hours=2), left_for="pink")
         clock(org)
         SignalFactory(org=org)
+        SpotlightFactory(org=org)
         closed_pursuit(org, "won", promoted_at=AT - timedelta(days=3), closed_at=AT)
         pending_event(org)
         ConfigValue.all_orgs.create(

@@ -14,8 +14,11 @@ from flowledger.tenancy.actors import Actor, Role
 from flowledger.tenancy.permissions import authorize, may, register_verbs, required_role
 
 # The verbs that are not a representative's (pipeline.md, Tenancy).
-EVERYBODY = {"view"}
-MANAGERS = {"waive", "edit_taxonomy", "edit_templates", "edit_sla", "edit_sources", "import_records", "merge"}
+EVERYBODY = {"view", "try_spotlight"}
+MANAGERS = {
+    *("waive", "edit_taxonomy", "edit_templates", "edit_sla", "edit_sources", "import_records", "merge"),
+    *("edit_spotlight", "rescore_all", "override_score", "learn_weights", "watch_match_rates"),
+}
 ADMINISTRATORS = {"manage_members", "manage_api_keys", "import_history", "configure"}
 
 SOMEBODY = replace(Actor.system("tests"), user_id=7)

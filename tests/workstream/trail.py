@@ -38,7 +38,7 @@ def emails_to(org: Any) -> list[list[str]]:
 
 @contextmanager
 def nothing_changes(*, apart_from: tuple[type[Any], ...] = ()) -> Iterator[None]:
-    """Every row of clients, pipeline and outbox is the same afterwards, events and emails included."""
+    """Every row of clients, pipeline, spotlight and outbox is the same afterwards, events and emails included."""
     left_out = {model._meta.db_table for model in apart_from}
     before = _contents(left_out)
     yield
@@ -61,7 +61,7 @@ def _contents(left_out: set[str]) -> dict[str, str]:
         model._meta.db_table
         for model in apps.get_models()
         if model._meta.managed
-        and (model._meta.app_label in {"workstream", "clients"} or model in {WorkEvent, OutgoingEmail})
+        and (model._meta.app_label in {"workstream", "clients", "spotlight"} or model in {WorkEvent, OutgoingEmail})
     ]
     looks = " UNION ALL ".join(
         f"SELECT '{table}', md5(coalesce(string_agg(t::text, '|' ORDER BY id), '')) FROM {table} t"

@@ -1,0 +1,1 @@
+"""Shape and format of the spotlight's representations and bodies."""

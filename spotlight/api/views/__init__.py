@@ -1,0 +1,1 @@
+"""Doors to the spotlight's use cases: parse, call one service, answer."""
