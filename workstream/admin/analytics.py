@@ -59,8 +59,8 @@ def _workload(org: Organization, period: reports.Period, request: HttpRequest) -
 
 
 def _outcomes(org: Organization, period: reports.Period, request: HttpRequest) -> Figures:
-    step = reports.Step(_chosen(request, "step", OUTCOME_CHOICES["step"]))
-    by = reports.Grouping(_chosen(request, "group_by", OUTCOME_CHOICES["group_by"]))
+    step = reports.Step(chosen(request, "step", OUTCOME_CHOICES["step"]))
+    by = reports.Grouping(chosen(request, "group_by", OUTCOME_CHOICES["group_by"]))
     return tables.outcomes(reports.outcomes(org=org, period=period, by=[by], step=step, at=now()), by=by, step=step)
 
 
@@ -119,7 +119,7 @@ def show(request: HttpRequest, *, analysis: Analysis) -> HttpResponseBase:
         "period": period if analysis.months else None,
         "complaint": complaint,
         "selects": [
-            {"name": name, "options": options, "value": _chosen(request, name, options)}
+            {"name": name, "options": options, "value": chosen(request, name, options)}
             for name, options in analysis.choices.items()
         ],
         "csv_link": f"?{urlencode({**request.GET.dict(), 'format': 'csv'})}",
@@ -139,7 +139,7 @@ def _period(request: HttpRequest, org: Organization, analysis: Analysis) -> repo
     return reports.period_of(org, days[0], days[1], months=max(analysis.months, 1), at=now())
 
 
-def _chosen(request: HttpRequest, name: str, options: Iterable[tuple[str, str]]) -> str:
+def chosen(request: HttpRequest, name: str, options: Iterable[tuple[str, str]]) -> str:
     """The value of a choice; the first where none of them is given."""
     values = [value for value, _ in options]
     given = request.GET.get(name, "")

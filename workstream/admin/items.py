@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.timezone import now
 
+from flowledger.backoffice.panels import panels_of
 from flowledger.backoffice.requests import org_of
 from flowledger.backoffice.transition_admin import TransitionAdmin
 from flowledger.outbox.events import event_type, is_known
@@ -39,6 +40,7 @@ class ItemAdmin(TransitionAdmin):
         if obj is not None:
             context["trail"] = trail_of(obj)
             context["clocks"] = clock_lines(obj, org=org_of(request), at=now())
+            context["registered_panels"] = panels_of(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_GET, require_POST
 from unfold.forms import AdminForm
@@ -140,10 +140,10 @@ def _link_of(row: Notification) -> str:
     """The page of the item that a notification is about; "" where it has none."""
     if row.item_id is None:
         return ""
-    try:
-        return reverse(f"admin:workstream_{row.item_type}_change", args=[row.item_id])
-    except NoReverseMatch:
-        return ""
+    for model in admin.site._registry:
+        if model._meta.model_name == row.item_type:
+            return reverse(f"admin:{model._meta.app_label}_{row.item_type}_change", args=[row.item_id])
+    return ""
 
 
 pages.register_mark(bell)

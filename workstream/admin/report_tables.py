@@ -66,7 +66,7 @@ def funnel(report: Report) -> Figures:
         for row in report.rows
     ]
     charts = [
-        _bars(
+        bar_chart(
             f"{kind.capitalize()}s",
             [STAGES[row["stage"]] for row in report.rows if row["item_type"] == kind],
             {"Items": [row["items"] for row in report.rows if row["item_type"] == kind]},
@@ -104,8 +104,8 @@ def velocity(report: Report) -> Figures:
             Cell(f"{row['entered']:,}", _stays(row["stage"], _within(report.period, row["month"], Step.MONTH))),
             Cell(_number(row["median_hours"])),
             Cell(_number(row["p90_hours"])),
-            Cell(_share(row["conversion_percent"])),
-            Cell(_share(row["drop_off_percent"])),
+            Cell(percentage(row["conversion_percent"])),
+            Cell(percentage(row["drop_off_percent"])),
         ]
         for row in report.rows
     ]
@@ -114,7 +114,9 @@ def velocity(report: Report) -> Figures:
         lines=lines,
         columns=columns,
         rows=report.rows,
-        charts=[_lines("Median hours in the stage", [f"{month:%b %Y}" for month in months], drawn)] if drawn else [],
+        charts=[line_chart("Median hours in the stage", [f"{month:%b %Y}" for month in months], drawn)]
+        if drawn
+        else [],
         health=report.health,
         is_empty=not report.rows,
     )
@@ -132,7 +134,7 @@ def compliance(report: Report) -> Figures:
             Cell(f"{row['breached']:,}", f"{breaches}?{urlencode(of)}"),
             Cell(f"{row['open']:,}"),
             Cell(f"{row['open_breaches']:,}", standing),
-            Cell(_share(row["compliance_percent"])),
+            Cell(percentage(row["compliance_percent"])),
         ]
 
     names = [row["label"] for row in report.rows]
@@ -145,7 +147,7 @@ def compliance(report: Report) -> Figures:
         ],
         columns=("metric", "met", "breached", "open", "open_breaches", "compliance_percent"),
         rows=report.rows,
-        charts=[_bars("Met and breached", names, drawn, colours=(GOOD, BAD))],
+        charts=[bar_chart("Met and breached", names, drawn, colours=(GOOD, BAD))],
         health=report.health,
         is_empty=not any(report.totals[name] for name in ("met", "breached", "open", "open_breaches")),
     )
@@ -182,7 +184,7 @@ def workload(report: Report) -> Figures:
         lines=lines,
         columns=columns,
         rows=report.rows,
-        charts=[_bars("Items by tier", [_owner(row) for row in report.rows], drawn)] if report.rows else [],
+        charts=[bar_chart("Items by tier", [_owner(row) for row in report.rows], drawn)] if report.rows else [],
         is_empty=not report.rows,
     )
 
@@ -199,7 +201,7 @@ def outcomes(report: Report, *, by: Grouping, step: Step) -> Figures:
                 Cell(name),
                 Cell(f"{row['won']:,}", _pursuits(stage__exact="won", **filters)),
                 Cell(f"{row['lost']:,}", _pursuits(stage__exact="lost", **filters)),
-                Cell(_share(row["win_rate_percent"])),
+                Cell(percentage(row["win_rate_percent"])),
                 Cell(_revenue(row)),
                 Cell(_number(row["median_days_to_close"], places=1)),
                 Cell(_number(row["p90_days_to_close"], places=1)),
@@ -218,7 +220,7 @@ def outcomes(report: Report, *, by: Grouping, step: Step) -> Figures:
         lines=lines,
         columns=(*grouped[by.value], *figures),
         rows=[{**row, "other_revenue": _elsewhere(row)} for row in report.rows],
-        charts=[_bars("Won and lost", names, drawn, colours=(GOOD, BAD)), _bars("Revenue", names, takings)],
+        charts=[bar_chart("Won and lost", names, drawn, colours=(GOOD, BAD)), bar_chart("Revenue", names, takings)],
         health=report.health,
         is_empty=not report.rows,
     )
@@ -273,7 +275,8 @@ def _number(value: Decimal | None, *, places: int = 2) -> str:
     return DASH if value is None else f"{value:,.{places}f}"
 
 
-def _share(value: Decimal | None) -> str:
+def percentage(value: Decimal | None) -> str:
+    """A percentage with its sign; a dash for none."""
     return DASH if value is None else f"{value} %"
 
 
@@ -302,9 +305,10 @@ def _revenue(row: Mapping[str, Any]) -> str:
 # Charts --------------------------------------------------------------------------------------------------------------
 
 
-def _bars(
+def bar_chart(
     title: str, labels: Sequence[str], sets: Mapping[str, Sequence[Any]], *, colours: Sequence[str] = COLOURS
 ) -> Chart:
+    """One bar per label and set, the sets by name."""
     datasets = [
         {"label": name, "data": list(values), "backgroundColor": colours[place % len(colours)]}
         for place, (name, values) in enumerate(sets.items())
@@ -313,7 +317,8 @@ def _bars(
     return Chart(title, "bar", json.dumps({"labels": list(labels), "datasets": datasets}), legend)
 
 
-def _lines(title: str, labels: Sequence[str], sets: Mapping[str, Sequence[Any]]) -> Chart:
+def line_chart(title: str, labels: Sequence[str], sets: Mapping[str, Sequence[Any]]) -> Chart:
+    """One line per set, by name; None leaves a gap."""
     datasets = [
         {"label": name, "data": list(values), "borderColor": COLOURS[place % len(COLOURS)]}
         for place, (name, values) in enumerate(sets.items())
