@@ -13,6 +13,7 @@ from flowledger.tenancy.models import Membership, Organization, User
 from flowledger.tenancy.scope import org_scope, system_scope
 from flowledger.tenancy.services import bootstrap_organization
 from workstream.demo import words
+from workstream.demo.furnishing import furnish
 from workstream.demo.seeding import seed
 from workstream.demo.stories import invent
 
@@ -65,6 +66,7 @@ def ensure_demo_organization(*, at: datetime) -> DemoOrganization:
             return DemoOrganization(existing, created=False)
         org = _found()
         seed(org=org, world=invent(), memberships=_memberships(org), at=at)
+        furnish(org=org, manager=member_actor(org, "demo-manager", origin=Origin.IMPORT), at=at)
         return DemoOrganization(org, created=True)
 
 

@@ -24,7 +24,7 @@ from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization, User
 from flowledger.tenancy.scope import org_scope
 from workstream import services
-from workstream.machines import PursuitStage
+from workstream.machines import CandidateStatus, PursuitStage
 from workstream.models import Candidate, ChecklistItem, Engagement, Proposal, Pursuit, Signal, Task
 from workstream.models.activities import ActivityKind, Direction
 from workstream.models.signals import SourceType
@@ -43,6 +43,7 @@ _PLAIN = (
     "company_domain",
 )
 _KNOWN = frozenset({"source_type", "source_ref", "urgency_score", "ts", *_PLAIN})
+_WAITING = (CandidateStatus.NEW, CandidateStatus.NURTURE)
 _WORKER_PATIENCE_SECONDS = 20.0
 _EMAIL_PATIENCE_SECONDS = 3.0
 
@@ -87,9 +88,10 @@ class _Performance:
         yield Step("ingest", step, signals.summary)
         yield Step("identity", None, self._identities(signals.created))
         yield self._handlers("signals")
-        yield Step("score", None, "not yet: scoring against ideal-customer profiles is a later release")
         lead = self._lead(signals.created)
-        candidate, seconds = self._timed(lambda: self._open(lead))
+        routed = self._routed(lead)
+        yield Step("score", None, self._fit(routed))
+        candidate, seconds = self._timed(lambda: self._open(lead) if routed is None else self._take(routed, lead))
         yield Step("candidate", seconds, f"#{candidate.pk} '{candidate.title}' from {len(lead)} signals")
         _, seconds = self._timed(lambda: self._triage(candidate))
         yield Step("triage", seconds, "called the contact, judged worth work")
@@ -194,22 +196,45 @@ class _Performance:
             return [first]
         return [signal for signal in ranked if signal.client_id == first.client_id]
 
+    def _routed(self, lead: list[Signal]) -> Candidate | None:
+        """The first candidate that waits to be triaged and has one of the signals: their score has opened it."""
+        with org_scope(self.org):
+            rows = Candidate.objects.for_org(self.org).filter(signals__in=lead, status__in=_WAITING)
+            found: Candidate | None = rows.order_by("pk").first()
+            return found
+
+    def _fit(self, routed: Candidate | None) -> str:
+        if routed is None:
+            return "no candidate was opened: no active profile of the organisation matches well enough"
+        return f"fit {routed.icp_score} ({routed.icp_band}); the score opened candidate #{routed.pk}"
+
     def _open(self, lead: list[Signal]) -> Candidate:
-        budgets = [str(signal.attributes.get("budget", "")) for signal in lead]
         return services.create_candidate(
             org=self.org,
-            fields={
-                "owner": self._owner(),
-                "confidence": Decimal("0.6"),
-                "estimated_value": max((Decimal(budget) for budget in budgets if budget.isdigit()), default=None),
-                "one_liner_scope": lead[0].problem_phrase[:280],
-                "next_step": "Call back",
-            },
+            fields=self._fields_of(lead),
             signal_ids=[signal.pk for signal in lead],
             link_reason="same company, same request",
             actor=self.rep,
             at=self.clock(),
         )
+
+    def _take(self, routed: Candidate, lead: list[Signal]) -> Candidate:
+        """Make the candidate that was opened by itself one's own, with all signals of the company behind it."""
+        keys: dict[str, Any] = {"org": self.org, "candidate_id": routed.pk, "actor": self.rep, "at": self.clock()}
+        taken = services.update_candidate(fields=self._fields_of(lead), **keys)
+        for signal in lead:
+            services.link_signal(signal_id=signal.pk, reason="same company, same request", **keys)
+        return taken
+
+    def _fields_of(self, lead: list[Signal]) -> dict[str, Any]:
+        budgets = [str(signal.attributes.get("budget", "")) for signal in lead]
+        return {
+            "owner": self._owner(),
+            "confidence": Decimal("0.6"),
+            "estimated_value": max((Decimal(budget) for budget in budgets if budget.isdigit()), default=None),
+            "one_liner_scope": lead[0].problem_phrase[:280],
+            "next_step": "Call back",
+        }
 
     def _owner(self) -> User:
         assert self.rep.user_id is not None
