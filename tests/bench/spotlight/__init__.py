@@ -1,0 +1,1 @@
+"""What the suite `spotlight` measures, and with what."""
