@@ -39,7 +39,7 @@ ON CONFLICT (org_id, {item}_id, spotlight_id) WHERE {item}_id IS NOT NULL DO UPD
        components = excluded.components, algorithm_version = excluded.algorithm_version,
        evaluated_at = excluded.evaluated_at
  WHERE score.row_version = excluded.row_version - 1 AND score.spotlight_version <= excluded.spotlight_version
-RETURNING new.{item}_id, new.spotlight_id
+RETURNING score.{item}_id, score.spotlight_id
 """
 _ADD_CHANGES = """
 INSERT INTO spotlight_spotlightscorechange (
@@ -65,7 +65,7 @@ SELECT %(org)s, %(at)s, %(at)s, 1, new.*, false, %(at)s
   FROM unnest(%(items)s::bigint[], %(spotlights)s::bigint[], %(scores)s::numeric[], %(recommendations)s::text[],
               %(coverages)s::numeric[]) AS new
 ON CONFLICT (org_id, {item}_id) WHERE {item}_id IS NOT NULL DO UPDATE SET row_version = fit.row_version
-RETURNING new.{item}_id, old.id IS NULL
+RETURNING fit.{item}_id, fit.xmax = 0 -- 0 for a row that is new
 """
 _SETTLE_FITS = """
 WITH standing AS (

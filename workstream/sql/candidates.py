@@ -12,9 +12,10 @@ _SET_ICP = """
 UPDATE workstream_candidate candidate
    SET icp_score = fit.score, icp_band = fit.band, row_version = candidate.row_version + 1, updated_at = %(at)s
   FROM unnest(%(ids)s::bigint[], %(scores)s::numeric[], %(bands)s::text[]) AS fit (id, score, band)
- WHERE candidate.org_id = %(org)s AND candidate.id = fit.id
-   AND (candidate.icp_score, candidate.icp_band) IS DISTINCT FROM (fit.score, fit.band)
-RETURNING new.id, old.icp_score IS DISTINCT FROM new.icp_score, old.icp_band <> new.icp_band
+  JOIN workstream_candidate before ON before.org_id = %(org)s AND before.id = fit.id
+ WHERE candidate.org_id = %(org)s AND candidate.id = before.id
+   AND (before.icp_score, before.icp_band) IS DISTINCT FROM (fit.score, fit.band)
+RETURNING candidate.id, before.icp_score IS DISTINCT FROM candidate.icp_score, before.icp_band <> candidate.icp_band
 """
 
 

@@ -22,20 +22,20 @@ SELECT count(*) FROM (
      ORDER BY row.id FOR NO KEY UPDATE) AS locked
 """
 
+# The trail is written from the rows as they were; both halves of the statement see the same, which `_LOCK` holds.
 _MOVE = """
-WITH moved AS (
-    UPDATE {table} row
-       SET {column} = %(survivor)s, row_version = row.row_version + 1, updated_at = %(at)s
+WITH trail AS (
+    INSERT INTO clients_mergedrow (org_id, created_at, updated_at, row_version, merge_id, model, field, row_id,
+                                   version_before, version_after, updated_before)
+    SELECT %(org)s, %(at)s, %(at)s, 1, %(merge)s, %(model)s, %(field)s, row.id, row.row_version, row.row_version + 1,
+           row.updated_at
+      FROM {table} row
      WHERE row.org_id = %(org)s AND row.{column} = %(loser)s AND row.id <> ALL(%(left)s)
-    RETURNING new.id, old.row_version AS version_before, new.row_version AS version_after,
-              old.updated_at AS updated_before)
-INSERT INTO clients_mergedrow (org_id, created_at, updated_at, row_version, merge_id, model, field, row_id,
-                               version_before, version_after, updated_before)
-SELECT %(org)s, %(at)s, %(at)s, 1, %(merge)s, %(model)s, %(field)s, moved.id,
-       moved.version_before, moved.version_after, moved.updated_before
-  FROM moved
--- Moved before and written back since by somebody who had read it earlier: its first move is what an undo is about.
-ON CONFLICT (org_id, merge_id, model, field, row_id) DO NOTHING
+    -- Moved before and written back since by somebody who had read it earlier: its first move is what an undo is about.
+    ON CONFLICT (org_id, merge_id, model, field, row_id) DO NOTHING)
+UPDATE {table} row
+   SET {column} = %(survivor)s, row_version = row.row_version + 1, updated_at = %(at)s
+ WHERE row.org_id = %(org)s AND row.{column} = %(loser)s AND row.id <> ALL(%(left)s)
 """
 
 _MOVE_BACK = """
@@ -50,7 +50,8 @@ WITH returned AS (
      WHERE trail.org_id = %(org)s AND trail.merge_id = %(merge)s AND trail.model = %(model)s
        AND trail.field = %(field)s AND trail.row_id = row.id
        AND row.org_id = %(org)s AND row.{column} = %(survivor)s AND row.id <> ALL(%(left)s)
-    RETURNING new.id, old.row_version = trail.version_after AND old.updated_at = trail.created_at AS is_untouched)
+    RETURNING row.id,
+              row.row_version = trail.version_before AND row.updated_at = trail.updated_before AS is_untouched)
 SELECT count(*), count(*) FILTER (WHERE NOT is_untouched),
        coalesce((array_agg(id ORDER BY id) FILTER (WHERE NOT is_untouched))[:%(most)s], '{{}}')
   FROM returned

@@ -119,7 +119,7 @@ def complete_contacts(org_id: int, wanted: Sequence[Completed]) -> dict[int, dic
         cursor.execute(
             """
             WITH held AS MATERIALIZED (
-                SELECT c.id FROM clients_contact c
+                SELECT c.id, c.name, c.email, c.phone, c.client_id FROM clients_contact c
                  WHERE c.org_id = %s AND c.id = ANY (%s) AND c.canonical_id IS NULL
                  ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED)
             UPDATE clients_contact c
@@ -127,12 +127,12 @@ def complete_contacts(org_id: int, wanted: Sequence[Completed]) -> dict[int, dic
                    phone = coalesce(nullif(c.phone, ''), w.phone), client_id = coalesce(c.client_id, w.client_id),
                    row_version = c.row_version + 1, updated_at = statement_timestamp()
               FROM held JOIN unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[])
-                   AS w (id, name, email, phone, client_id) USING (id)
+                   AS w (id, name, email, phone, client_id) ON w.id = held.id
              WHERE c.org_id = %s AND c.id = held.id AND (
                    c.name = '' AND w.name <> '' OR c.email = '' AND w.email <> ''
                    OR c.phone = '' AND w.phone <> '' OR c.client_id IS NULL AND w.client_id IS NOT NULL)
-            RETURNING new.id, old.name = '' AND new.name <> '', old.email = '' AND new.email <> '',
-                      old.phone = '' AND new.phone <> '', old.client_id IS NULL AND new.client_id IS NOT NULL
+            RETURNING c.id, held.name = '' AND c.name <> '', held.email = '' AND c.email <> '',
+                      held.phone = '' AND c.phone <> '', held.client_id IS NULL AND c.client_id IS NOT NULL
             """,
             [
                 org_id,
@@ -194,7 +194,7 @@ def _keep(
                 last_seen = greatest(c.last_seen, excluded.last_seen),
                 kind = CASE WHEN c.status = 'open' AND excluded.kind = 'conflict' THEN 'conflict' ELSE c.kind END,
                 row_version = c.row_version + 1, updated_at = excluded.updated_at
-            RETURNING c.id, c.{one}, c.{other}, c.status, old.id IS NULL
+            RETURNING c.id, c.{one}, c.{other}, c.status, c.xmax = 0 -- 0 for a row that is new
             """,  # noqa: S608  (the names of columns are ours)
             [
                 *(org_id, at, at),
