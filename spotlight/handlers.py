@@ -31,6 +31,7 @@ def route_signals(deliveries: Sequence[Delivery]) -> None:
         services.route_signals(
             org=deliveries[0].org,
             signal_ids=causes,
+            rescored={pk for pk, each in causes.items() if each.payload["cause"] == Cause.PROFILE},
             causes=causes,
             actor=deliveries[0].reacting_actor(),
             at=deliveries[-1].occurred_at,

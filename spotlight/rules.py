@@ -59,12 +59,17 @@ class Route(Rule):
 
 
 class Routes(Rule):
-    """What is done with a signal by the best recommendation that it has."""
+    """What is done with a signal by the best recommendation that it has.
+
+    A signal whose score moves because a profile was made or changed is routed if it happened in the last
+    `rescored_days`: nobody wants candidates of years ago.
+    """
 
     high_match: Route = Route(action="candidate", next_step="Contact the sender", due_in_days=1)
     medium_match: Route = Route(action="nurture", next_step="Find out more", due_in_days=14)
     low_match: Route = Route(action="review")
     no_match: Route = Route(action="none")
+    rescored_days: Annotated[int, Field(ge=0, le=3650)] = 90
 
 
 class MatchAlerts(Rule):
@@ -135,7 +140,8 @@ ROUTES = declare(
     default=Routes(),
     help=(
         "What is done with a new signal by the best recommendation of the active profiles: open a candidate that is "
-        "first in line, open one in nurture, put it into the review queue, or leave it."
+        "first in line, open one in nurture, put it into the review queue, or leave it. Signals whose scores move "
+        "with a profile are routed if they are no older than rescored_days."
     ),
 )
 OVERRIDE_DAYS = declare(

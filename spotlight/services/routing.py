@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flowledger.outbox.causes import Cause, caused_by
 from flowledger.outbox.recording import bulk_record
@@ -28,6 +28,7 @@ def route_signals(
     *,
     org: Organization,
     signal_ids: Collection[int],
+    rescored: Collection[int] = (),
     causes: Mapping[int, Cause] | None = None,
     actor: Actor,
     at: datetime,
@@ -51,11 +52,13 @@ def route_signals(
     rows = RoutedSignal.objects.for_org(org).filter(signal__in=held.signals).locked().order_by("pk")
     before: dict[int, RoutedSignal] = {row.signal_id: row for row in rows}
     routed = []
+    oldest = at - timedelta(days=routes.rescored_days)
     for pk, signal in held.signals.items():
         row, fit = before.get(pk), fits[pk]
-        if signal.disposition not in ROUTABLE:
+        is_past = pk in rescored and signal.ts < oldest
+        if signal.disposition not in ROUTABLE or (row is None and is_past):
             continue
-        if row is not None and not _goes_up(row, fit, action_of(routes, fit)):
+        if row is not None and (is_past or not _goes_up(row, fit, action_of(routes, fit))):
             _follow(row, fit)
             continue
         row = row or RoutedSignal(org=org, signal=signal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -153,6 +153,24 @@ class TestByRule:
         assert (nurtured.status, nurtured.next_step, nurtured.next_step_due) == ("nurture", "Call", None)
         assert set(nurtured.tags.values_list("name", flat=True)) == {"bank", "warm"}
         assert (fresh.status, fresh.next_step) == ("triaged", "")
+
+    def test_signals_of_long_ago_are_not_routed_because_a_profile_was_changed(self, org):
+        routes(org, rescored_days=10)
+        old, recent = (scored(org, HIGH, ts=AT - timedelta(days=days)) for days in (11, 9))
+        rows = route_signals(org=org, signal_ids=[old.pk, recent.pk], rescored=[old.pk, recent.pk], actor=CLERK, at=AT)
+        assert [row.signal_id for row in rows] == [recent.pk]
+        assert len(candidates_of(org)) == 1
+        # What is scored for its own sake is routed whenever it happened.
+        (row,) = route(org, old)
+        assert (row.signal_id, row.action) == (old.pk, "candidate")
+
+    def test_what_waits_for_review_rises_in_the_queue_only(self, org):
+        old = scored(org, LOW, ts=AT - timedelta(days=400))
+        route(org, old)
+        rate(old, HIGH)
+        assert route_signals(org=org, signal_ids=[old.pk], rescored=[old.pk], actor=CLERK, at=AT) == []
+        row = routed(old)
+        assert (row.review_status, float(row.match_score), candidates_of(org)) == ("waiting", 0.93, [])
 
 
 class TestOnce:
