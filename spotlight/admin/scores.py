@@ -125,18 +125,11 @@ class StandingFilter(DropdownFilter):
         return queryset.filter(ended_at__isnull=chosen == "open") if chosen in {"open", "over"} else queryset
 
 
-def standing_alerts(request: HttpRequest) -> int:
-    """How many profiles match too few signals now."""
-    return int(MatchAlert.objects.for_org(org_of(request)).standing().count())
-
-
 @admin.register(MatchAlert)
 class MatchAlertAdmin(ReadOnlyOrgAdmin):
     """Begun and ended by the daily watch; nothing is changed here."""
 
-    menu = Menu(
-        Group.ANALYTICS, icon="notification_important", order=70, title="Low-match alerts", count=standing_alerts
-    )
+    menu = Menu(Group.ANALYTICS, icon="notification_important", order=70, title="Low-match alerts")
     list_display = ("spotlight", "rate", "signals", "window_days", "began", "ended_at")
     list_filter = (StandingFilter, ("spotlight", RelatedDropdownFilter))
     ordering = ("-began_at", "-pk")

@@ -105,7 +105,7 @@ BUILDERS: dict[str, Callable[[World], Any]] = {
     "criterion": lambda world: world["spotlight"].criteria.order_by("pk")[0],
     "version": lambda world: SimpleNamespace(pk=1),
     "field": _field,
-    "rule": _rule,
+    "field_rule": _rule,
     "weight_proposal": _weights,
     "accepted_weights": _accepted_weights,
 }
@@ -207,9 +207,9 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint("DELETE", "/api/spotlights/criteria/{criterion}", 204, weakest=MANAGER),
     Endpoint("GET", "/api/spotlights/rules"),
     Endpoint("POST", "/api/spotlights/rules", 201, weakest=MANAGER, stranger=400, body=_rule_of),
-    Endpoint("GET", "/api/spotlights/rules/{rule}"),
-    Endpoint("PATCH", "/api/spotlights/rules/{rule}", weakest=MANAGER, body={"effect": "hide"}),
-    Endpoint("DELETE", "/api/spotlights/rules/{rule}", 204, weakest=MANAGER),
+    Endpoint("GET", "/api/spotlights/rules/{field_rule}"),
+    Endpoint("PATCH", "/api/spotlights/rules/{field_rule}", weakest=MANAGER, body={"effect": "hide"}),
+    Endpoint("DELETE", "/api/spotlights/rules/{field_rule}", 204, weakest=MANAGER),
     *(
         Endpoint("GET", f"/api/spotlights/report{part}")
         for part in ("", "/match-rate", "/conversion", "/fields", "/alerts")

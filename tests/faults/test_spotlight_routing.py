@@ -60,7 +60,7 @@ def test_a_high_match_is_a_prioritised_candidate_within_seconds(fleet, client):
     wait_for("the rest", is_drained)
     with system_scope("tests"):
         candidate = Candidate.all_orgs.get()
-        assert (candidate.status, float(candidate.icp_score), candidate.icp_band) == ("new", 1.0, "high")
+        assert (candidate.status, float(candidate.icp_score), candidate.icp_band) == ("triaged", 1.0, "high")
         assert candidate.next_step == "Contact the sender"
         assert candidate.next_step_due is not None
         assert RoutedSignal.all_orgs.get().candidate_id == candidate.pk

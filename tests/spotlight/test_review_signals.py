@@ -45,7 +45,7 @@ class TestAccept:
         (candidate,) = candidates_of(org)
         assert (review.review_status, review.candidate_id) == ("accepted", candidate.pk)
         assert (review.decided_by_id, review.decided_at, review.decision_note) == (rep.user_id, AT, "They called, too")
-        assert (candidate.status, float(candidate.icp_score), candidate.icp_band) == ("new", 0.45, "low")
+        assert (candidate.status, float(candidate.icp_score), candidate.icp_band) == ("triaged", 0.45, "low")
         assert CandidateSignal.all_orgs.get().reason == "Accepted in review; Banks: 0.45, low match"
         assert newest_event(org, "spotlight.review_decided").payload == {
             "signal_id": signal.pk,

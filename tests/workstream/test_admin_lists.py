@@ -36,12 +36,12 @@ QUERIES = {
     factories.BusinessCalendarFactory: 2,
     factories.SlaBreachFactory: 1,
 }
-# Who is it, and may they come in: session, user, permissions of Django's own, which are none; the bell, and the number
-# of pairs to judge beside their entry of the menu.
+# Who is it, and may they come in: session, user, permissions of Django's own, which are none; the bell, and the numbers
+# of pairs to judge and of signals to review beside their entries of the menu.
 OF_EVERY_PAGE = re.compile(
     r'^SELECT "tenancy_membership"'
     r'|^SELECT COUNT\(\*\) AS "__count" FROM "workstream_notification"'
-    r'|^SELECT COUNT\(\*\) FROM \(SELECT "clients_identityconflict"'
+    r'|^SELECT COUNT\(\*\) FROM \(SELECT "(clients_identityconflict|spotlight_routedsignal)"'
     r'|FROM "(django_session|auth_permission)"'
     r'|FROM "tenancy_user" WHERE "tenancy_user"."id" = \d+ LIMIT'
 )

@@ -43,7 +43,7 @@ _PLAIN = (
     "company_domain",
 )
 _KNOWN = frozenset({"source_type", "source_ref", "urgency_score", "ts", *_PLAIN})
-_WAITING = (CandidateStatus.NEW, CandidateStatus.NURTURE)
+_WAITING = (CandidateStatus.NEW, CandidateStatus.TRIAGED, CandidateStatus.NURTURE)
 _WORKER_PATIENCE_SECONDS = 20.0
 _EMAIL_PATIENCE_SECONDS = 3.0
 
@@ -197,7 +197,7 @@ class _Performance:
         return [signal for signal in ranked if signal.client_id == first.client_id]
 
     def _routed(self, lead: list[Signal]) -> Candidate | None:
-        """The first candidate that waits to be triaged and has one of the signals: their score has opened it."""
+        """The first open candidate that has one of the signals: their score has opened it."""
         with org_scope(self.org):
             rows = Candidate.objects.for_org(self.org).filter(signals__in=lead, status__in=_WAITING)
             found: Candidate | None = rows.order_by("pk").first()
@@ -251,7 +251,8 @@ class _Performance:
             actor=self.rep,
             at=self.clock(),
         )
-        services.triage_candidate(org=self.org, candidate_id=candidate.pk, actor=self.rep, at=self.clock())
+        if candidate.status != CandidateStatus.TRIAGED:
+            services.triage_candidate(org=self.org, candidate_id=candidate.pk, actor=self.rep, at=self.clock())
 
     def _promote(self, candidate: Candidate) -> Any:
         return services.promote_candidate(org=self.org, candidate_id=candidate.pk, actor=self.rep, at=self.clock())
