@@ -215,6 +215,13 @@ class TestSharedMailbox:
         Asked(company_name="Acme Widgets", country="FR"),
     ]
 )
+@example(
+    [
+        Asked(company_name="Acme Wigdets", company_domain="acme.com"),
+        Asked(company_name="Acme Wigdets", company_domain="zenith.io"),
+        Asked(company_name="Acme Widgets"),
+    ]
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(SAID, max_size=7))
 def test_together_means_the_same_as_one_by_one_and_again_makes_nothing(

@@ -62,8 +62,8 @@ class IdentityBook:
         self._made_by_client: dict[int | None, list[int]] = defaultdict(list)
         self._made_by_words: dict[tuple[str, ...], list[int]] = defaultdict(list)
         self._made_by_phone: dict[str, list[int]] = defaultdict(list)
-        self._made_by_block: dict[str, list[int]] = defaultdict(list)
-        self._trigrams_of: dict[int, frozenset[str]] = {}
+        # The company names that this chunk has pointed at clients, by their blocks: what a look-up would find now.
+        self._named_by_block: dict[str, list[tuple[str, int]]] = defaultdict(list)
 
     # Reading
 
@@ -170,14 +170,14 @@ class IdentityBook:
         )
 
     def made_alike(self, keys: SignalKeys) -> list[int]:
-        """The clients of this chunk that the look-up would find, most alike first."""
-        if not self._made_by_block:
+        """The clients that the look-up would find by the names of this chunk, most alike first."""
+        if not self._named_by_block:
             return []
         name = keys.name_to_look_up
-        near = {pk for block in matching.company_blocks(name) for pk in self._made_by_block.get(block, ())}
-        asked = matching.trigrams(name)
-        likeness = {pk: len(asked & self._trigrams_of[pk]) / len(asked | self._trigrams_of[pk]) for pk in near}
-        return sorted(near, key=lambda pk: (-likeness[pk], pk))[: matching.COMPANY_CANDIDATES]
+        near = {found for block in matching.company_blocks(name) for found in self._named_by_block.get(block, ())}
+        likeness = {each: matching.likeness(name, each[0]) for each in near}
+        ordered = sorted(near, key=lambda each: (-likeness[each], each[1]))[: matching.COMPANY_CANDIDATES]
+        return list(dict.fromkeys(pk for _, pk in ordered))
 
     def person(self, pk: int) -> Person:
         """All that is known of a contact that was read, with the company; a blank person for one that was not."""
@@ -271,10 +271,6 @@ class IdentityBook:
         name = " ".join(keys.company.split())[:200] or domain
         self.new_clients[pk] = Client(org=self.org, name=name, domain=domain, country=country)
         self._companies[pk] = Company(name, (domain,) if domain else (), country, pk)
-        if keys.company_name:
-            self._trigrams_of[pk] = matching.trigrams(keys.company_name)
-            for block in matching.stored_blocks(keys.company_name):
-                self._made_by_block[block].append(pk)
         return pk
 
     def _make_contact(self, fields: Mapping[str, str], client_id: int | None) -> int:
@@ -334,6 +330,9 @@ class IdentityBook:
             if (person := self._people.get(contact_id)) is not None:
                 self._people[contact_id] = _with_key(person, key)
         else:
+            if key.type == KeyType.COMPANY_NAME and client_id is not None:
+                for block in matching.stored_blocks(key.value):
+                    self._named_by_block[block].append((key.value, client_id))
             company = self._companies.get(client_id or 0)
             if company is not None:
                 fact = replace(fact, client_country=company.place)

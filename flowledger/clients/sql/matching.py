@@ -62,6 +62,12 @@ def trigrams(name: str) -> frozenset[str]:
     return frozenset(text[place : place + 3] for text in padded for place in range(len(text) - 2))
 
 
+def likeness(one: str, other: str) -> float:
+    """Trigrams in common over trigrams in all, as pg_trgm's `similarity`."""
+    ours, theirs = trigrams(one), trigrams(other)
+    return len(ours & theirs) / (len(ours | theirs) or 1)
+
+
 def find_companies(names: Sequence[str]) -> list[list[int]]:
     """For each company_name key the clients with a name like it, most alike first; needs an organisation's scope."""
     found: list[list[int]] = [[] for _ in names]
