@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import structlog
@@ -11,8 +10,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from flowledger.errors import FlowLedgerError
-from flowledger.outbox import shutdown
-from flowledger.outbox.wake import heed, nudge
+from flowledger.outbox.long_work import work_in_turns
+from flowledger.outbox.wake import heed
 from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.scope import system_scope
@@ -93,17 +92,10 @@ def rescore_items(**kwargs: Any) -> int:
     left goes to the next tick.
     """
     heed(RESCORE_TASK)
-    began, batches = time.monotonic(), 0
     with system_scope("find re-scores to work on"):
         found = list(RescoreRun.all_orgs.running().order_by("pk").values_list("org_id", "pk")[:RESCORE_RUNS])
         orgs = Organization.objects.in_bulk({org_id for org_id, _ in found})
-    while found and not shutdown.requested():
-        if time.monotonic() - began > RESCORE_SECONDS:
-            nudge(RESCORE_TASK)
-            break
-        going = [(org_id, run_id) for org_id, run_id in found if _rescore_some(orgs[org_id], run_id)]
-        batches, found = batches + len(going), going
-    return batches
+    return work_in_turns(RESCORE_TASK, found, lambda one: _rescore_some(orgs[one[0]], one[1]), seconds=RESCORE_SECONDS)
 
 
 def _rescore_some(org: Organization, run_id: int) -> bool:

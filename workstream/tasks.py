@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +12,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from flowledger.errors import FlowLedgerError
-from flowledger.outbox import shutdown
-from flowledger.outbox.wake import heed, nudge
+from flowledger.outbox.long_work import work_in_turns
+from flowledger.outbox.wake import heed
 from flowledger.tenancy.actors import Actor, Origin
 from flowledger.tenancy.models import Organization
 from flowledger.tenancy.scope import org_scope, system_scope
@@ -126,17 +125,10 @@ def import_rows(**kwargs: Any) -> int:
     left goes to the next tick.
     """
     heed(IMPORT_TASK)
-    began, chunks = time.monotonic(), 0
     with system_scope("find CSV imports to work on"):
         found = list(ImportRun.all_orgs.to_do().order_by("pk").values_list("org_id", "pk")[:IMPORT_RUNS])
         orgs = Organization.objects.in_bulk({org_id for org_id, _ in found})
-    while found and not shutdown.requested():
-        if time.monotonic() - began > IMPORT_SECONDS:
-            nudge(IMPORT_TASK)
-            break
-        going = [(org_id, run_id) for org_id, run_id in found if _import_some(orgs[org_id], run_id)]
-        chunks, found = chunks + len(going), going
-    return chunks
+    return work_in_turns(IMPORT_TASK, found, lambda one: _import_some(orgs[one[0]], one[1]), seconds=IMPORT_SECONDS)
 
 
 def _import_some(org: Organization, run_id: int) -> bool:
