@@ -46,10 +46,6 @@ class RoutedSignalQuerySet(OrgQuerySet[Any]):
         """The review queue, best first."""
         return self.filter(review_status=ReviewStatus.WAITING).order_by("-match_score", "pk")
 
-    def routed_since(self, since: datetime) -> Self:
-        """Routed at or after a moment."""
-        return self.filter(routed_at__gte=since)
-
 
 class MatchAlertQuerySet(OrgQuerySet[Any]):
     """Questions about stretches of low match rates."""

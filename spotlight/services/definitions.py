@@ -12,8 +12,8 @@ from django.db.models.functions import Cast
 
 from flowledger.errors import NotFound
 from flowledger.tenancy.models import Organization
-from spotlight.evaluation.types import Profile, Scale
-from spotlight.models import Spotlight, SpotlightCriterion, SpotlightVersion
+from spotlight.evaluation.types import Evaluation, Profile, Scale
+from spotlight.models import Spotlight, SpotlightCriterion, SpotlightScore, SpotlightVersion
 from spotlight.rules import BANDS, PARTIAL_CREDIT
 
 # Parsed profiles that a process remembers; the one parsed longest ago is forgotten first.
@@ -77,6 +77,20 @@ def profiles_at(org: Organization, versions: Iterable[tuple[int, int]]) -> dict[
     for spotlight_id, version in sorted(set(versions) - set(found)):
         found[spotlight_id, version] = profile_at(org, spotlight_id, version)
     return found
+
+
+def evaluation_of(score: SpotlightScore) -> Evaluation:
+    """A stored score as the evaluation that it was made by."""
+    return Evaluation.unpacked(
+        spotlight_id=score.spotlight_id,
+        version=score.spotlight_version,
+        match_score=score.match_score,
+        recommendation=score.recommendation,
+        coverage=score.coverage,
+        matched_fields=score.matched_fields,
+        total_fields=score.total_fields,
+        components=score.components,
+    )
 
 
 def scale_of(org: Organization | int) -> Scale:

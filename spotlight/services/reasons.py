@@ -6,9 +6,8 @@ from collections.abc import Collection
 
 from flowledger.tenancy.models import Organization
 from spotlight.evaluation.explaining import explain
-from spotlight.evaluation.types import Evaluation
 from spotlight.models import RoutedSignal, SpotlightScore
-from spotlight.services.definitions import profiles_at, scale_of
+from spotlight.services.definitions import evaluation_of, profiles_at, scale_of
 
 
 def sentences_of(*, org: Organization, reviews: Collection[RoutedSignal]) -> dict[int, list[str]]:
@@ -31,17 +30,7 @@ def sentences_of(*, org: Organization, reviews: Collection[RoutedSignal]) -> dic
     said: dict[int, list[str]] = {}
     for score in scores:
         profile = profiles[score.spotlight_id, score.spotlight_version]
-        evaluation = Evaluation.unpacked(
-            spotlight_id=score.spotlight_id,
-            version=score.spotlight_version,
-            match_score=score.match_score,
-            recommendation=score.recommendation,
-            coverage=score.coverage,
-            matched_fields=score.matched_fields,
-            total_fields=score.total_fields,
-            components=score.components,
-        )
-        explained = explain(profile, evaluation, scale, score.algorithm_version)
+        explained = explain(profile, evaluation_of(score), scale, score.algorithm_version)
         tops = (*explained.top_negative, *explained.top_positive)
         said[wanted[score.signal_id, score.spotlight_id]] = [
             *(cap.sentence for cap in explained.caps),

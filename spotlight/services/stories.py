@@ -16,10 +16,9 @@ from flowledger.tenancy.models import Organization
 from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
 from spotlight.evaluation.explaining import Explanation, explain
-from spotlight.evaluation.types import Evaluation
 from spotlight.evaluation.wording import percent_text, value_text
 from spotlight.models import SCORED_MODELS, ScoreOverride, SpotlightScore, SpotlightScoreChange, SpotlightVersion
-from spotlight.services.definitions import profiles_at, scale_of
+from spotlight.services.definitions import evaluation_of, profiles_at, scale_of
 
 MOST_MOVES = 200
 
@@ -71,7 +70,7 @@ def scores_of_item(*, org: Organization, item_type: str, item_id: int, actor: Ac
             score,
             explain(
                 profiles[score.spotlight_id, score.spotlight_version],
-                _evaluation(score),
+                evaluation_of(score),
                 scale,
                 score.algorithm_version,
             ),
@@ -141,19 +140,6 @@ def _side(seen: object, credit: float | None, is_asked: bool) -> str:
     if credit is None:
         return "unknown" if seen is None else f"{value_text('', seen)} (unknown)"
     return f"{value_text('', seen)} ({percent_text(Decimal(str(credit)))} credit)"
-
-
-def _evaluation(score: SpotlightScore) -> Evaluation:
-    return Evaluation.unpacked(
-        spotlight_id=score.spotlight_id,
-        version=score.spotlight_version,
-        match_score=score.match_score,
-        recommendation=score.recommendation,
-        coverage=score.coverage,
-        matched_fields=score.matched_fields,
-        total_fields=score.total_fields,
-        components=score.components,
-    )
 
 
 def _require_scored(item_type: str) -> None:
