@@ -135,9 +135,6 @@ def create_functions() -> str:
     """SQL for a migration: the blocks, which indexes hold, and the functions that look candidates up."""
     return f"""
         CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
-        CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA public;
-        -- Loads the library: without it only a superuser may name its parameter in a function.
-        SELECT public.show_limit();
 
         CREATE FUNCTION public.match_company_blocks(org bigint, name text) RETURNS bigint[]
         LANGUAGE sql IMMUTABLE PARALLEL SAFE
