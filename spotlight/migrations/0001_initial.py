@@ -71,6 +71,14 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='spotlight_org_id'),
+                    models.UniqueConstraint(fields=('org', 'name'), name='spotlight_name'),
+                    models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='spotlight_has_name'),
+                    models.CheckConstraint(condition=models.Q(('domain__regex', '^[a-z0-9][a-z0-9_-]*$')), name='spotlight_domain'),
+                    models.CheckConstraint(condition=models.Q(('version__gte', 1)), name='spotlight_version_counts'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -101,6 +109,22 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='score_override_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='score_override_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='score_override_spotlight_same_org', to='spotlight.Spotlight'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='score_override_signal_same_org', to='workstream.Signal'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='score_override_candidate_same_org', to='workstream.Candidate'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('signal__isnull', True)), _connector='OR'), name='score_override_one_item'),
+                    models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='score_override_has_reason'),
+                    models.CheckConstraint(condition=models.Q(('match_score__gte', 0), ('match_score__lte', 1)), name='score_override_range'),
+                    models.CheckConstraint(condition=models.Q(('recommendation__in', ['high_match', 'medium_match', 'low_match', 'no_match'])), name='score_override_recommendation'),
+                    models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True), ('signal__isnull', False)), fields=('org', 'signal', 'spotlight'), name='score_override_of_signal'),
+                    models.UniqueConstraint(condition=models.Q(('candidate__isnull', False), ('ended_at__isnull', True)), fields=('org', 'candidate', 'spotlight'), name='score_override_of_candidate'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('ended_at__isnull', True)), fields=['expires_at'], name='score_override_due'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -131,6 +155,21 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='routed_signal_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='routed_signal_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='routed_signal_signal_same_org', to='workstream.Signal'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='routed_signal_spotlight_same_org', to='spotlight.Spotlight'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='routed_signal_candidate_same_org', to='workstream.Candidate'),
+                    models.UniqueConstraint(fields=('org', 'signal'), name='routed_signal_once'),
+                    models.CheckConstraint(condition=models.Q(('action__in', ['candidate', 'nurture', 'review', 'none'])), name='routed_signal_action'),
+                    models.CheckConstraint(condition=models.Q(('review_status__in', ['settled', 'waiting', 'accepted', 'dismissed'])), name='routed_signal_review'),
+                    models.CheckConstraint(condition=models.Q(('recommendation__in', ['high_match', 'medium_match', 'low_match', 'no_match'])), name='routed_signal_recommendation'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('review_status', 'waiting')), fields=['org', '-match_score', 'id'], name='routed_signal_waiting'),
+                    models.Index(condition=models.Q(('candidate__isnull', False)), fields=['org', 'candidate'], name='routed_signal_of_candidate'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -165,6 +204,19 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='rescore_run_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='rescore_run_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='rescore_run_spotlight_same_org', to='spotlight.Spotlight'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='client', name='rescore_run_client_same_org', to='clients.Client'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='contact', name='rescore_run_contact_same_org', to='clients.Contact'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['running', 'done', 'superseded', 'cancelled'])), name='rescore_run_status'),
+                    models.CheckConstraint(condition=models.Q(('cause__in', ['new', 'item', 'client', 'enrichment', 'profile', 'override', 'manual'])), name='rescore_run_cause'),
+                ],
+                'indexes': [
+                    models.Index(fields=['org', '-id'], name='rescore_run_list'),
+                    models.Index(condition=models.Q(('status', 'running')), fields=['id'], name='rescore_run_to_do'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -190,6 +242,17 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='match_alert_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='match_alert_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='match_alert_spotlight_same_org', to='spotlight.Spotlight'),
+                    models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('org', 'spotlight'), name='match_alert_standing'),
+                    models.CheckConstraint(condition=models.Q(('match_rate__gte', 0), ('match_rate__lte', 1)), name='match_alert_rate'),
+                    models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='match_alert_range'),
+                ],
+                'indexes': [
+                    models.Index(fields=['org', '-began_at', '-id'], name='match_alert_list'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -216,6 +279,15 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_field_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='spotlight_field_org_id'),
+                    models.UniqueConstraint(fields=('org', 'domain', 'field_name'), name='spotlight_field_name'),
+                    models.CheckConstraint(condition=models.Q(('field_type__in', ['text', 'number', 'boolean', 'enum', 'date'])), name='spotlight_field_type'),
+                    models.CheckConstraint(condition=models.Q(('field_name__regex', '^[a-z][a-z0-9_]*$')), name='spotlight_field_name_shape'),
+                    models.CheckConstraint(condition=models.Q(('domain__regex', '^[a-z0-9][a-z0-9_-]*$')), name='spotlight_field_domain'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('field_type', 'enum'), _negated=True), models.Q(('enum_values', []), _negated=True), _connector='OR'), name='spotlight_field_enum_has_values'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -242,6 +314,18 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_criterion_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='spotlight_criterion_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_criterion_spotlight_same_org', to='spotlight.Spotlight'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='field', name='spotlight_criterion_field_same_org', to='spotlight.SpotlightField'),
+                    models.CheckConstraint(condition=models.Q(('operator__in', ['=', '!=', '>', '>=', '<', '<=', 'between', 'in', 'contains', 'matches'])), name='spotlight_criterion_operator'),
+                    models.CheckConstraint(condition=models.Q(('weight__gte', 0), ('weight__lte', 1000)), name='spotlight_criterion_weight'),
+                ],
+                'indexes': [
+                    models.Index(fields=['org', 'spotlight', 'position', 'id'], name='spotlight_criterion_list'),
+                    models.Index(fields=['org', 'field'], name='spotlight_criterion_of_field'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -265,6 +349,18 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='field_rule_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='field_rule_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='field', name='field_rule_field_same_org', to='spotlight.SpotlightField'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='condition_field', name='field_rule_condition_field_same_org', to='spotlight.SpotlightField'),
+                    models.CheckConstraint(condition=models.Q(('operator__in', ['=', '!=', '>', '>=', '<', '<=', 'between', 'in', 'contains', 'matches'])), name='field_rule_operator'),
+                    models.CheckConstraint(condition=models.Q(('effect__in', ['show', 'require', 'hide'])), name='field_rule_effect'),
+                    models.CheckConstraint(condition=models.Q(('field', models.F('condition_field')), _negated=True), name='field_rule_of_another'),
+                ],
+                'indexes': [
+                    models.Index(fields=['org', 'field', 'id'], name='field_rule_of_field'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -291,6 +387,20 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_fit_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='spotlight_fit_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_fit_spotlight_same_org', to='spotlight.Spotlight'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='spotlight_fit_signal_same_org', to='workstream.Signal'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='spotlight_fit_candidate_same_org', to='workstream.Candidate'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('signal__isnull', True)), _connector='OR'), name='spotlight_fit_one_item'),
+                    models.UniqueConstraint(condition=models.Q(('signal__isnull', False)), fields=('org', 'signal'), name='spotlight_fit_of_signal'),
+                    models.UniqueConstraint(condition=models.Q(('candidate__isnull', False)), fields=('org', 'candidate'), name='spotlight_fit_of_candidate'),
+                    models.CheckConstraint(condition=models.Q(('recommendation__in', ['high_match', 'medium_match', 'low_match', 'no_match'])), name='spotlight_fit_recommendation'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'recommendation', '-match_score', '-id'], name='spotlight_fit_ranked'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -321,6 +431,22 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_score_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='spotlight_score_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_score_spotlight_same_org', to='spotlight.Spotlight'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='spotlight_score_signal_same_org', to='workstream.Signal'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='spotlight_score_candidate_same_org', to='workstream.Candidate'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('signal__isnull', True)), _connector='OR'), name='spotlight_score_one_item'),
+                    models.UniqueConstraint(condition=models.Q(('signal__isnull', False)), fields=('org', 'signal', 'spotlight'), name='spotlight_score_of_signal'),
+                    models.UniqueConstraint(condition=models.Q(('candidate__isnull', False)), fields=('org', 'candidate', 'spotlight'), name='spotlight_score_of_candidate'),
+                    models.CheckConstraint(condition=models.Q(('match_score__gte', 0), ('match_score__lte', 1)), name='spotlight_score_range'),
+                    models.CheckConstraint(condition=models.Q(('coverage__gte', 0), ('coverage__lte', 1)), name='spotlight_score_coverage'),
+                    models.CheckConstraint(condition=models.Q(('recommendation__in', ['high_match', 'medium_match', 'low_match', 'no_match'])), name='spotlight_score_recommendation'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'spotlight', '-match_score', '-id'], include=('recommendation', 'spotlight_version'), name='spotlight_score_ranked'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -351,6 +477,19 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_score_change_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='spotlight_score_change_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_score_change_spotlight_same_org', to='spotlight.Spotlight'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='spotlight_score_change_signal_same_org', to='workstream.Signal'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='spotlight_score_change_candidate_same_org', to='workstream.Candidate'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('signal__isnull', True)), _connector='OR'), name='spotlight_score_change_one_item'),
+                    models.CheckConstraint(condition=models.Q(('cause__in', ['new', 'item', 'client', 'enrichment', 'profile', 'override', 'manual'])), name='spotlight_score_change_cause'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'signal', '-happened_at', '-id'], name='spotlight_change_of_signal'),
+                    models.Index(condition=models.Q(('candidate__isnull', False)), fields=['org', 'candidate', '-happened_at', '-id'], name='spotlight_change_of_candidate'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -377,6 +516,13 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_version_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='spotlight_version_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_version_spotlight_same_org', to='spotlight.Spotlight'),
+                    models.UniqueConstraint(fields=('org', 'spotlight', 'version'), name='spotlight_version_once'),
+                    models.CheckConstraint(condition=models.Q(('origin__in', ['edited', 'cloned', 'learned', 'reverted'])), name='spotlight_version_origin'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -405,6 +551,16 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='weight_proposal_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='weight_proposal_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='weight_proposal_spotlight_same_org', to='spotlight.Spotlight'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['proposed', 'accepted', 'rejected', 'superseded', 'reverted'])), name='weight_proposal_status'),
+                    models.UniqueConstraint(condition=models.Q(('status', 'proposed')), fields=('org', 'spotlight'), name='weight_proposal_waiting'),
+                ],
+                'indexes': [
+                    models.Index(fields=['org', 'spotlight', '-id'], name='weight_proposal_list'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -435,445 +591,5 @@ class Migration(migrations.Migration):
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name='spotlight',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlight',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='spotlight_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlight',
-            constraint=models.UniqueConstraint(fields=('org', 'name'), name='spotlight_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlight',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='spotlight_has_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlight',
-            constraint=models.CheckConstraint(condition=models.Q(('domain__regex', '^[a-z0-9][a-z0-9_-]*$')), name='spotlight_domain'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlight',
-            constraint=models.CheckConstraint(condition=models.Q(('version__gte', 1)), name='spotlight_version_counts'),
-        ),
-        migrations.AddIndex(
-            model_name='scoreoverride',
-            index=models.Index(condition=models.Q(('ended_at__isnull', True)), fields=['expires_at'], name='score_override_due'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='score_override_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='score_override_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='score_override_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='score_override_signal_same_org', to='workstream.Signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='score_override_candidate_same_org', to='workstream.Candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('signal__isnull', True)), _connector='OR'), name='score_override_one_item'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='score_override_has_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=models.CheckConstraint(condition=models.Q(('match_score__gte', 0), ('match_score__lte', 1)), name='score_override_range'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=models.CheckConstraint(condition=models.Q(('recommendation__in', ['high_match', 'medium_match', 'low_match', 'no_match'])), name='score_override_recommendation'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True), ('signal__isnull', False)), fields=('org', 'signal', 'spotlight'), name='score_override_of_signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='scoreoverride',
-            constraint=models.UniqueConstraint(condition=models.Q(('candidate__isnull', False), ('ended_at__isnull', True)), fields=('org', 'candidate', 'spotlight'), name='score_override_of_candidate'),
-        ),
-        migrations.AddIndex(
-            model_name='routedsignal',
-            index=models.Index(condition=models.Q(('review_status', 'waiting')), fields=['org', '-match_score', 'id'], name='routed_signal_waiting'),
-        ),
-        migrations.AddIndex(
-            model_name='routedsignal',
-            index=models.Index(condition=models.Q(('candidate__isnull', False)), fields=['org', 'candidate'], name='routed_signal_of_candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='routed_signal_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='routed_signal_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='routed_signal_signal_same_org', to='workstream.Signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='routed_signal_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='routed_signal_candidate_same_org', to='workstream.Candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=models.UniqueConstraint(fields=('org', 'signal'), name='routed_signal_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=models.CheckConstraint(condition=models.Q(('action__in', ['candidate', 'nurture', 'review', 'none'])), name='routed_signal_action'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=models.CheckConstraint(condition=models.Q(('review_status__in', ['settled', 'waiting', 'accepted', 'dismissed'])), name='routed_signal_review'),
-        ),
-        migrations.AddConstraint(
-            model_name='routedsignal',
-            constraint=models.CheckConstraint(condition=models.Q(('recommendation__in', ['high_match', 'medium_match', 'low_match', 'no_match'])), name='routed_signal_recommendation'),
-        ),
-        migrations.AddIndex(
-            model_name='rescorerun',
-            index=models.Index(fields=['org', '-id'], name='rescore_run_list'),
-        ),
-        migrations.AddIndex(
-            model_name='rescorerun',
-            index=models.Index(condition=models.Q(('status', 'running')), fields=['id'], name='rescore_run_to_do'),
-        ),
-        migrations.AddConstraint(
-            model_name='rescorerun',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='rescore_run_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='rescorerun',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='rescore_run_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='rescorerun',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='rescore_run_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='rescorerun',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='client', name='rescore_run_client_same_org', to='clients.Client'),
-        ),
-        migrations.AddConstraint(
-            model_name='rescorerun',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='contact', name='rescore_run_contact_same_org', to='clients.Contact'),
-        ),
-        migrations.AddConstraint(
-            model_name='rescorerun',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['running', 'done', 'superseded', 'cancelled'])), name='rescore_run_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='rescorerun',
-            constraint=models.CheckConstraint(condition=models.Q(('cause__in', ['new', 'item', 'client', 'enrichment', 'profile', 'override', 'manual'])), name='rescore_run_cause'),
-        ),
-        migrations.AddIndex(
-            model_name='matchalert',
-            index=models.Index(fields=['org', '-began_at', '-id'], name='match_alert_list'),
-        ),
-        migrations.AddConstraint(
-            model_name='matchalert',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='match_alert_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='matchalert',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='match_alert_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='matchalert',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='match_alert_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='matchalert',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('org', 'spotlight'), name='match_alert_standing'),
-        ),
-        migrations.AddConstraint(
-            model_name='matchalert',
-            constraint=models.CheckConstraint(condition=models.Q(('match_rate__gte', 0), ('match_rate__lte', 1)), name='match_alert_rate'),
-        ),
-        migrations.AddConstraint(
-            model_name='matchalert',
-            constraint=models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='match_alert_range'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfield',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_field_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfield',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='spotlight_field_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfield',
-            constraint=models.UniqueConstraint(fields=('org', 'domain', 'field_name'), name='spotlight_field_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfield',
-            constraint=models.CheckConstraint(condition=models.Q(('field_type__in', ['text', 'number', 'boolean', 'enum', 'date'])), name='spotlight_field_type'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfield',
-            constraint=models.CheckConstraint(condition=models.Q(('field_name__regex', '^[a-z][a-z0-9_]*$')), name='spotlight_field_name_shape'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfield',
-            constraint=models.CheckConstraint(condition=models.Q(('domain__regex', '^[a-z0-9][a-z0-9_-]*$')), name='spotlight_field_domain'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfield',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('field_type', 'enum'), _negated=True), models.Q(('enum_values', []), _negated=True), _connector='OR'), name='spotlight_field_enum_has_values'),
-        ),
-        migrations.AddIndex(
-            model_name='spotlightcriterion',
-            index=models.Index(fields=['org', 'spotlight', 'position', 'id'], name='spotlight_criterion_list'),
-        ),
-        migrations.AddIndex(
-            model_name='spotlightcriterion',
-            index=models.Index(fields=['org', 'field'], name='spotlight_criterion_of_field'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightcriterion',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_criterion_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightcriterion',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='spotlight_criterion_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightcriterion',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_criterion_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightcriterion',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='field', name='spotlight_criterion_field_same_org', to='spotlight.SpotlightField'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightcriterion',
-            constraint=models.CheckConstraint(condition=models.Q(('operator__in', ['=', '!=', '>', '>=', '<', '<=', 'between', 'in', 'contains', 'matches'])), name='spotlight_criterion_operator'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightcriterion',
-            constraint=models.CheckConstraint(condition=models.Q(('weight__gte', 0), ('weight__lte', 1000)), name='spotlight_criterion_weight'),
-        ),
-        migrations.AddIndex(
-            model_name='fieldrule',
-            index=models.Index(fields=['org', 'field', 'id'], name='field_rule_of_field'),
-        ),
-        migrations.AddConstraint(
-            model_name='fieldrule',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='field_rule_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='fieldrule',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='field_rule_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='fieldrule',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='field', name='field_rule_field_same_org', to='spotlight.SpotlightField'),
-        ),
-        migrations.AddConstraint(
-            model_name='fieldrule',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='condition_field', name='field_rule_condition_field_same_org', to='spotlight.SpotlightField'),
-        ),
-        migrations.AddConstraint(
-            model_name='fieldrule',
-            constraint=models.CheckConstraint(condition=models.Q(('operator__in', ['=', '!=', '>', '>=', '<', '<=', 'between', 'in', 'contains', 'matches'])), name='field_rule_operator'),
-        ),
-        migrations.AddConstraint(
-            model_name='fieldrule',
-            constraint=models.CheckConstraint(condition=models.Q(('effect__in', ['show', 'require', 'hide'])), name='field_rule_effect'),
-        ),
-        migrations.AddConstraint(
-            model_name='fieldrule',
-            constraint=models.CheckConstraint(condition=models.Q(('field', models.F('condition_field')), _negated=True), name='field_rule_of_another'),
-        ),
-        migrations.AddIndex(
-            model_name='spotlightfit',
-            index=models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'recommendation', '-match_score', '-id'], name='spotlight_fit_ranked'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_fit_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='spotlight_fit_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_fit_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='spotlight_fit_signal_same_org', to='workstream.Signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='spotlight_fit_candidate_same_org', to='workstream.Candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('signal__isnull', True)), _connector='OR'), name='spotlight_fit_one_item'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=models.UniqueConstraint(condition=models.Q(('signal__isnull', False)), fields=('org', 'signal'), name='spotlight_fit_of_signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=models.UniqueConstraint(condition=models.Q(('candidate__isnull', False)), fields=('org', 'candidate'), name='spotlight_fit_of_candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightfit',
-            constraint=models.CheckConstraint(condition=models.Q(('recommendation__in', ['high_match', 'medium_match', 'low_match', 'no_match'])), name='spotlight_fit_recommendation'),
-        ),
-        migrations.AddIndex(
-            model_name='spotlightscore',
-            index=models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'spotlight', '-match_score', '-id'], include=('recommendation', 'spotlight_version'), name='spotlight_score_ranked'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_score_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='spotlight_score_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_score_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='spotlight_score_signal_same_org', to='workstream.Signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='spotlight_score_candidate_same_org', to='workstream.Candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('signal__isnull', True)), _connector='OR'), name='spotlight_score_one_item'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=models.UniqueConstraint(condition=models.Q(('signal__isnull', False)), fields=('org', 'signal', 'spotlight'), name='spotlight_score_of_signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=models.UniqueConstraint(condition=models.Q(('candidate__isnull', False)), fields=('org', 'candidate', 'spotlight'), name='spotlight_score_of_candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=models.CheckConstraint(condition=models.Q(('match_score__gte', 0), ('match_score__lte', 1)), name='spotlight_score_range'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=models.CheckConstraint(condition=models.Q(('coverage__gte', 0), ('coverage__lte', 1)), name='spotlight_score_coverage'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscore',
-            constraint=models.CheckConstraint(condition=models.Q(('recommendation__in', ['high_match', 'medium_match', 'low_match', 'no_match'])), name='spotlight_score_recommendation'),
-        ),
-        migrations.AddIndex(
-            model_name='spotlightscorechange',
-            index=models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'signal', '-happened_at', '-id'], name='spotlight_change_of_signal'),
-        ),
-        migrations.AddIndex(
-            model_name='spotlightscorechange',
-            index=models.Index(condition=models.Q(('candidate__isnull', False)), fields=['org', 'candidate', '-happened_at', '-id'], name='spotlight_change_of_candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscorechange',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_score_change_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscorechange',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='spotlight_score_change_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscorechange',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_score_change_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscorechange',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='spotlight_score_change_signal_same_org', to='workstream.Signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscorechange',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='spotlight_score_change_candidate_same_org', to='workstream.Candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscorechange',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('signal__isnull', True)), _connector='OR'), name='spotlight_score_change_one_item'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightscorechange',
-            constraint=models.CheckConstraint(condition=models.Q(('cause__in', ['new', 'item', 'client', 'enrichment', 'profile', 'override', 'manual'])), name='spotlight_score_change_cause'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightversion',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='spotlight_version_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightversion',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='spotlight_version_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightversion',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='spotlight_version_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightversion',
-            constraint=models.UniqueConstraint(fields=('org', 'spotlight', 'version'), name='spotlight_version_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='spotlightversion',
-            constraint=models.CheckConstraint(condition=models.Q(('origin__in', ['edited', 'cloned', 'learned', 'reverted'])), name='spotlight_version_origin'),
-        ),
-        migrations.AddIndex(
-            model_name='weightproposal',
-            index=models.Index(fields=['org', 'spotlight', '-id'], name='weight_proposal_list'),
-        ),
-        migrations.AddConstraint(
-            model_name='weightproposal',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='weight_proposal_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='weightproposal',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='weight_proposal_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='weightproposal',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='spotlight', name='weight_proposal_spotlight_same_org', to='spotlight.Spotlight'),
-        ),
-        migrations.AddConstraint(
-            model_name='weightproposal',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['proposed', 'accepted', 'rejected', 'superseded', 'reverted'])), name='weight_proposal_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='weightproposal',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'proposed')), fields=('org', 'spotlight'), name='weight_proposal_waiting'),
         ),
     ]

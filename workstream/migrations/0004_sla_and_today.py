@@ -44,6 +44,13 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='business_calendar_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='business_calendar_org_id'),
+                    models.UniqueConstraint(fields=('org', 'name'), name='business_calendar_name'),
+                    models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='business_calendar_has_name'),
+                    models.CheckConstraint(condition=models.Q(('subdivision', ''), models.Q(('country', ''), _negated=True), _connector='OR'), name='business_calendar_subdivision_of_country'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -65,6 +72,12 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='closing_day_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='closing_day_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='calendar', name='closing_day_calendar_same_org', to='workstream.BusinessCalendar'),
+                    models.UniqueConstraint(fields=('org', 'calendar', 'date'), name='closing_day_once'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -94,6 +107,17 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='notification_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='notification_org_id'),
+                    models.UniqueConstraint(fields=('org', 'user', 'source_key'), name='notification_once'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('item_id__isnull', True), ('item_type', '')), models.Q(models.Q(('item_type', ''), _negated=True), ('item_id__isnull', False)), _connector='OR'), name='notification_whole_item'),
+                ],
+                'indexes': [
+                    models.Index(fields=['org', 'user', '-id'], name='notification_list'),
+                    models.Index(condition=models.Q(('read_at__isnull', True)), fields=['org', 'user'], name='notification_unread'),
+                    models.Index(condition=models.Q(('email_due_at__isnull', False), ('emailed_at__isnull', True)), fields=['email_due_at'], name='notification_email_due'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -118,6 +142,12 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='notification_preference_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='notification_preference_org_id'),
+                    models.UniqueConstraint(fields=('org', 'user'), name='notification_preference_of_user'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('quiet_from__isnull', True), ('quiet_to__isnull', True)), models.Q(('quiet_from__isnull', False), ('quiet_to__isnull', False)), _connector='OR'), name='notification_preference_quiet_hours'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -148,6 +178,17 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='sla_rule_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='sla_rule_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='calendar', name='sla_rule_calendar_same_org', to='workstream.BusinessCalendar'),
+                    models.CheckConstraint(condition=models.Q(('item_type__in', ['signal', 'candidate', 'pursuit'])), name='sla_rule_item_type'),
+                    models.CheckConstraint(condition=models.Q(('metric__in', ['triage_sla', 'proposal_sla', 'response_sla'])), name='sla_rule_metric'),
+                    models.CheckConstraint(condition=models.Q(('threshold_hours__gt', 0)), name='sla_rule_threshold'),
+                    models.CheckConstraint(condition=models.Q(('warn_before_hours__isnull', True), models.Q(('warn_before_hours__gte', 0), ('warn_before_hours__lt', models.F('threshold_hours'))), _connector='OR'), name='sla_rule_warns_before'),
+                    models.CheckConstraint(condition=models.Q(('active_to__isnull', True), ('active_from__isnull', True), ('active_to__gt', models.F('active_from')), _connector='OR'), name='sla_rule_active_range'),
+                    models.UniqueConstraint(condition=models.Q(('default_key', ''), _negated=True), fields=('org', 'default_key'), name='sla_rule_default'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -184,6 +225,34 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='sla_clock_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='sla_clock_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='rule', name='sla_clock_rule_same_org', to='workstream.SlaRule'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='sla_clock_signal_same_org', to='workstream.Signal'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='sla_clock_candidate_same_org', to='workstream.Candidate'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='pursuit', name='sla_clock_pursuit_same_org', to='workstream.Pursuit'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('pursuit__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('pursuit__isnull', True), ('signal__isnull', True)), models.Q(('candidate__isnull', True), ('pursuit__isnull', False), ('signal__isnull', True)), _connector='OR'), name='sla_clock_one_item'),
+                    models.CheckConstraint(condition=models.Q(('metric__in', ['triage_sla', 'proposal_sla', 'response_sla', 'touch', 'due_date'])), name='sla_clock_metric'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('outcome', ''), ('stopped_at__isnull', True)), models.Q(('outcome__in', ['met', 'breached', 'cancelled']), ('stopped_at__isnull', False)), _connector='OR'), name='sla_clock_outcome_when_stopped'),
+                    models.CheckConstraint(condition=models.Q(('stopped_at__isnull', True), ('paused_at__isnull', True), _connector='OR'), name='sla_clock_stopped_not_paused'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('due_at__isnull', False), ('rule__isnull', False)), models.Q(('breached_at__isnull', True), ('due_at__isnull', True), ('rule__isnull', True)), _connector='OR'), name='sla_clock_due_by_rule'),
+                    models.UniqueConstraint(condition=models.Q(('rule__isnull', False), ('signal__isnull', False), ('stopped_at__isnull', True)), fields=('org', 'signal', 'rule'), name='sla_clock_open_signal'),
+                    models.UniqueConstraint(condition=models.Q(('candidate__isnull', False), ('rule__isnull', False), ('stopped_at__isnull', True)), fields=('org', 'candidate', 'rule'), name='sla_clock_open_candidate'),
+                    models.UniqueConstraint(condition=models.Q(('pursuit__isnull', False), ('rule__isnull', False), ('stopped_at__isnull', True)), fields=('org', 'pursuit', 'rule'), name='sla_clock_open_pursuit'),
+                    models.UniqueConstraint(condition=models.Q(('rule__isnull', True), ('signal__isnull', False), ('stopped_at__isnull', True)), fields=('org', 'signal', 'metric'), name='sla_clock_soft_signal'),
+                    models.UniqueConstraint(condition=models.Q(('candidate__isnull', False), ('rule__isnull', True), ('stopped_at__isnull', True)), fields=('org', 'candidate', 'metric'), name='sla_clock_soft_candidate'),
+                    models.UniqueConstraint(condition=models.Q(('pursuit__isnull', False), ('rule__isnull', True), ('stopped_at__isnull', True)), fields=('org', 'pursuit', 'metric'), name='sla_clock_soft_pursuit'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('breached_at__isnull', True), ('due_at__isnull', False), ('paused_at__isnull', True), ('stopped_at__isnull', True)), fields=['due_at', 'id'], name='sla_clock_due'),
+                    models.Index(condition=models.Q(('breached_at__isnull', True), ('paused_at__isnull', True), ('stopped_at__isnull', True), ('warn_at__isnull', False), ('warned_at__isnull', True)), fields=['warn_at', 'id'], name='sla_clock_warn'),
+                    models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'signal', 'started_at'], name='sla_clock_of_signal'),
+                    models.Index(condition=models.Q(('candidate__isnull', False)), fields=['org', 'candidate', 'started_at'], name='sla_clock_of_candidate'),
+                    models.Index(condition=models.Q(('pursuit__isnull', False)), fields=['org', 'pursuit', 'started_at'], name='sla_clock_of_pursuit'),
+                    models.Index(condition=models.Q(('stopped_at__isnull', True)), fields=['org', 'rule', 'id'], name='sla_clock_by_rule'),
+                    models.Index(condition=models.Q(('rule__isnull', False)), fields=['org', 'metric', 'stopped_at'], include=('outcome',), name='sla_clock_outcomes'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -214,6 +283,24 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='sla_breach_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='sla_breach_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='clock', name='sla_breach_clock_same_org', to='workstream.SlaClock'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='rule', name='sla_breach_rule_same_org', to='workstream.SlaRule'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='sla_breach_signal_same_org', to='workstream.Signal'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='sla_breach_candidate_same_org', to='workstream.Candidate'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='pursuit', name='sla_breach_pursuit_same_org', to='workstream.Pursuit'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('pursuit__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('pursuit__isnull', True), ('signal__isnull', True)), models.Q(('candidate__isnull', True), ('pursuit__isnull', False), ('signal__isnull', True)), _connector='OR'), name='sla_breach_one_item'),
+                    models.CheckConstraint(condition=models.Q(('reason_code__in', ['untouched', 'proposal_overdue', 'response_overdue'])), name='sla_breach_reason'),
+                    models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True), ('signal__isnull', False)), fields=('org', 'signal', 'rule'), name='sla_breach_open_signal'),
+                    models.UniqueConstraint(condition=models.Q(('candidate__isnull', False), ('resolved_at__isnull', True)), fields=('org', 'candidate', 'rule'), name='sla_breach_open_candidate'),
+                    models.UniqueConstraint(condition=models.Q(('pursuit__isnull', False), ('resolved_at__isnull', True)), fields=('org', 'pursuit', 'rule'), name='sla_breach_open_pursuit'),
+                ],
+                'indexes': [
+                    models.Index(fields=['org', '-breached_at', '-id'], name='sla_breach_list'),
+                    models.Index(fields=['org', 'clock'], name='sla_breach_by_clock'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -256,6 +343,23 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='today_item_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='today_item_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='today_item_candidate_same_org', to='workstream.Candidate'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='pursuit', name='today_item_pursuit_same_org', to='workstream.Pursuit'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', False), ('pursuit__isnull', True)), models.Q(('candidate__isnull', True), ('pursuit__isnull', False)), _connector='OR'), name='today_item_one_item'),
+                    models.UniqueConstraint(condition=models.Q(('candidate__isnull', False)), fields=('org', 'candidate'), name='today_item_candidate'),
+                    models.UniqueConstraint(condition=models.Q(('pursuit__isnull', False)), fields=('org', 'pursuit'), name='today_item_pursuit'),
+                    models.CheckConstraint(condition=models.Q(('priority_score', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('urgency_points'), '+', models.F('value_points')), '+', models.F('stage_points')), '-', models.F('workload_penalty')))), name='today_item_score_adds_up'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('snoozed_until__isnull', True)), fields=['org', 'badge', 'tier', 'due_order', 'last_touch_at', 'id'], name='today_item_panel'),
+                    models.Index(condition=models.Q(('snoozed_until__isnull', True)), fields=['org', 'tier', 'badge', 'due_order', 'last_touch_at', 'id'], name='today_item_by_tier'),
+                    models.Index(condition=models.Q(('snoozed_until__isnull', True)), fields=['org', 'owner', 'badge', 'tier', 'due_order', 'last_touch_at', 'id'], name='today_item_of_owner'),
+                    models.Index(fields=['org', 'owner', 'workload_penalty'], name='today_item_workload'),
+                    models.Index(condition=models.Q(('snoozed_until__isnull', False)), fields=['snoozed_until'], name='today_item_snooze_ends'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -277,341 +381,14 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='today_version_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='today_version_org_id'),
+                    models.UniqueConstraint(fields=('org',), name='today_version_of_org'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name='businesscalendar',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='business_calendar_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='businesscalendar',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='business_calendar_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='businesscalendar',
-            constraint=models.UniqueConstraint(fields=('org', 'name'), name='business_calendar_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='businesscalendar',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='business_calendar_has_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='businesscalendar',
-            constraint=models.CheckConstraint(condition=models.Q(('subdivision', ''), models.Q(('country', ''), _negated=True), _connector='OR'), name='business_calendar_subdivision_of_country'),
-        ),
-        migrations.AddConstraint(
-            model_name='closingday',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='closing_day_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='closingday',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='closing_day_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='closingday',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='calendar', name='closing_day_calendar_same_org', to='workstream.BusinessCalendar'),
-        ),
-        migrations.AddConstraint(
-            model_name='closingday',
-            constraint=models.UniqueConstraint(fields=('org', 'calendar', 'date'), name='closing_day_once'),
-        ),
-        migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(fields=['org', 'user', '-id'], name='notification_list'),
-        ),
-        migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('read_at__isnull', True)), fields=['org', 'user'], name='notification_unread'),
-        ),
-        migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('email_due_at__isnull', False), ('emailed_at__isnull', True)), fields=['email_due_at'], name='notification_email_due'),
-        ),
-        migrations.AddConstraint(
-            model_name='notification',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='notification_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='notification_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.UniqueConstraint(fields=('org', 'user', 'source_key'), name='notification_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('item_id__isnull', True), ('item_type', '')), models.Q(models.Q(('item_type', ''), _negated=True), ('item_id__isnull', False)), _connector='OR'), name='notification_whole_item'),
-        ),
-        migrations.AddConstraint(
-            model_name='notificationpreference',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='notification_preference_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='notificationpreference',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='notification_preference_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='notificationpreference',
-            constraint=models.UniqueConstraint(fields=('org', 'user'), name='notification_preference_of_user'),
-        ),
-        migrations.AddConstraint(
-            model_name='notificationpreference',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('quiet_from__isnull', True), ('quiet_to__isnull', True)), models.Q(('quiet_from__isnull', False), ('quiet_to__isnull', False)), _connector='OR'), name='notification_preference_quiet_hours'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='sla_rule_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='sla_rule_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='calendar', name='sla_rule_calendar_same_org', to='workstream.BusinessCalendar'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=models.CheckConstraint(condition=models.Q(('item_type__in', ['signal', 'candidate', 'pursuit'])), name='sla_rule_item_type'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=models.CheckConstraint(condition=models.Q(('metric__in', ['triage_sla', 'proposal_sla', 'response_sla'])), name='sla_rule_metric'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=models.CheckConstraint(condition=models.Q(('threshold_hours__gt', 0)), name='sla_rule_threshold'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=models.CheckConstraint(condition=models.Q(('warn_before_hours__isnull', True), models.Q(('warn_before_hours__gte', 0), ('warn_before_hours__lt', models.F('threshold_hours'))), _connector='OR'), name='sla_rule_warns_before'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=models.CheckConstraint(condition=models.Q(('active_to__isnull', True), ('active_from__isnull', True), ('active_to__gt', models.F('active_from')), _connector='OR'), name='sla_rule_active_range'),
-        ),
-        migrations.AddConstraint(
-            model_name='slarule',
-            constraint=models.UniqueConstraint(condition=models.Q(('default_key', ''), _negated=True), fields=('org', 'default_key'), name='sla_rule_default'),
-        ),
-        migrations.AddIndex(
-            model_name='slaclock',
-            index=models.Index(condition=models.Q(('breached_at__isnull', True), ('due_at__isnull', False), ('paused_at__isnull', True), ('stopped_at__isnull', True)), fields=['due_at', 'id'], name='sla_clock_due'),
-        ),
-        migrations.AddIndex(
-            model_name='slaclock',
-            index=models.Index(condition=models.Q(('breached_at__isnull', True), ('paused_at__isnull', True), ('stopped_at__isnull', True), ('warn_at__isnull', False), ('warned_at__isnull', True)), fields=['warn_at', 'id'], name='sla_clock_warn'),
-        ),
-        migrations.AddIndex(
-            model_name='slaclock',
-            index=models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'signal', 'started_at'], name='sla_clock_of_signal'),
-        ),
-        migrations.AddIndex(
-            model_name='slaclock',
-            index=models.Index(condition=models.Q(('candidate__isnull', False)), fields=['org', 'candidate', 'started_at'], name='sla_clock_of_candidate'),
-        ),
-        migrations.AddIndex(
-            model_name='slaclock',
-            index=models.Index(condition=models.Q(('pursuit__isnull', False)), fields=['org', 'pursuit', 'started_at'], name='sla_clock_of_pursuit'),
-        ),
-        migrations.AddIndex(
-            model_name='slaclock',
-            index=models.Index(condition=models.Q(('stopped_at__isnull', True)), fields=['org', 'rule', 'id'], name='sla_clock_by_rule'),
-        ),
-        migrations.AddIndex(
-            model_name='slaclock',
-            index=models.Index(condition=models.Q(('rule__isnull', False)), fields=['org', 'metric', 'stopped_at'], include=('outcome',), name='sla_clock_outcomes'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='sla_clock_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='sla_clock_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='rule', name='sla_clock_rule_same_org', to='workstream.SlaRule'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='sla_clock_signal_same_org', to='workstream.Signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='sla_clock_candidate_same_org', to='workstream.Candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='pursuit', name='sla_clock_pursuit_same_org', to='workstream.Pursuit'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('pursuit__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('pursuit__isnull', True), ('signal__isnull', True)), models.Q(('candidate__isnull', True), ('pursuit__isnull', False), ('signal__isnull', True)), _connector='OR'), name='sla_clock_one_item'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.CheckConstraint(condition=models.Q(('metric__in', ['triage_sla', 'proposal_sla', 'response_sla', 'touch', 'due_date'])), name='sla_clock_metric'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome', ''), ('stopped_at__isnull', True)), models.Q(('outcome__in', ['met', 'breached', 'cancelled']), ('stopped_at__isnull', False)), _connector='OR'), name='sla_clock_outcome_when_stopped'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.CheckConstraint(condition=models.Q(('stopped_at__isnull', True), ('paused_at__isnull', True), _connector='OR'), name='sla_clock_stopped_not_paused'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('due_at__isnull', False), ('rule__isnull', False)), models.Q(('breached_at__isnull', True), ('due_at__isnull', True), ('rule__isnull', True)), _connector='OR'), name='sla_clock_due_by_rule'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.UniqueConstraint(condition=models.Q(('rule__isnull', False), ('signal__isnull', False), ('stopped_at__isnull', True)), fields=('org', 'signal', 'rule'), name='sla_clock_open_signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.UniqueConstraint(condition=models.Q(('candidate__isnull', False), ('rule__isnull', False), ('stopped_at__isnull', True)), fields=('org', 'candidate', 'rule'), name='sla_clock_open_candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.UniqueConstraint(condition=models.Q(('pursuit__isnull', False), ('rule__isnull', False), ('stopped_at__isnull', True)), fields=('org', 'pursuit', 'rule'), name='sla_clock_open_pursuit'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.UniqueConstraint(condition=models.Q(('rule__isnull', True), ('signal__isnull', False), ('stopped_at__isnull', True)), fields=('org', 'signal', 'metric'), name='sla_clock_soft_signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.UniqueConstraint(condition=models.Q(('candidate__isnull', False), ('rule__isnull', True), ('stopped_at__isnull', True)), fields=('org', 'candidate', 'metric'), name='sla_clock_soft_candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='slaclock',
-            constraint=models.UniqueConstraint(condition=models.Q(('pursuit__isnull', False), ('rule__isnull', True), ('stopped_at__isnull', True)), fields=('org', 'pursuit', 'metric'), name='sla_clock_soft_pursuit'),
-        ),
-        migrations.AddIndex(
-            model_name='slabreach',
-            index=models.Index(fields=['org', '-breached_at', '-id'], name='sla_breach_list'),
-        ),
-        migrations.AddIndex(
-            model_name='slabreach',
-            index=models.Index(fields=['org', 'clock'], name='sla_breach_by_clock'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='sla_breach_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='sla_breach_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='clock', name='sla_breach_clock_same_org', to='workstream.SlaClock'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='rule', name='sla_breach_rule_same_org', to='workstream.SlaRule'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='signal', name='sla_breach_signal_same_org', to='workstream.Signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='sla_breach_candidate_same_org', to='workstream.Candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='pursuit', name='sla_breach_pursuit_same_org', to='workstream.Pursuit'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', True), ('pursuit__isnull', True), ('signal__isnull', False)), models.Q(('candidate__isnull', False), ('pursuit__isnull', True), ('signal__isnull', True)), models.Q(('candidate__isnull', True), ('pursuit__isnull', False), ('signal__isnull', True)), _connector='OR'), name='sla_breach_one_item'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=models.CheckConstraint(condition=models.Q(('reason_code__in', ['untouched', 'proposal_overdue', 'response_overdue'])), name='sla_breach_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True), ('signal__isnull', False)), fields=('org', 'signal', 'rule'), name='sla_breach_open_signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=models.UniqueConstraint(condition=models.Q(('candidate__isnull', False), ('resolved_at__isnull', True)), fields=('org', 'candidate', 'rule'), name='sla_breach_open_candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='slabreach',
-            constraint=models.UniqueConstraint(condition=models.Q(('pursuit__isnull', False), ('resolved_at__isnull', True)), fields=('org', 'pursuit', 'rule'), name='sla_breach_open_pursuit'),
-        ),
-        migrations.AddIndex(
-            model_name='todayitem',
-            index=models.Index(condition=models.Q(('snoozed_until__isnull', True)), fields=['org', 'badge', 'tier', 'due_order', 'last_touch_at', 'id'], name='today_item_panel'),
-        ),
-        migrations.AddIndex(
-            model_name='todayitem',
-            index=models.Index(condition=models.Q(('snoozed_until__isnull', True)), fields=['org', 'tier', 'badge', 'due_order', 'last_touch_at', 'id'], name='today_item_by_tier'),
-        ),
-        migrations.AddIndex(
-            model_name='todayitem',
-            index=models.Index(condition=models.Q(('snoozed_until__isnull', True)), fields=['org', 'owner', 'badge', 'tier', 'due_order', 'last_touch_at', 'id'], name='today_item_of_owner'),
-        ),
-        migrations.AddIndex(
-            model_name='todayitem',
-            index=models.Index(fields=['org', 'owner', 'workload_penalty'], name='today_item_workload'),
-        ),
-        migrations.AddIndex(
-            model_name='todayitem',
-            index=models.Index(condition=models.Q(('snoozed_until__isnull', False)), fields=['snoozed_until'], name='today_item_snooze_ends'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayitem',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='today_item_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayitem',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='today_item_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayitem',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='candidate', name='today_item_candidate_same_org', to='workstream.Candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayitem',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='pursuit', name='today_item_pursuit_same_org', to='workstream.Pursuit'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('candidate__isnull', False), ('pursuit__isnull', True)), models.Q(('candidate__isnull', True), ('pursuit__isnull', False)), _connector='OR'), name='today_item_one_item'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayitem',
-            constraint=models.UniqueConstraint(condition=models.Q(('candidate__isnull', False)), fields=('org', 'candidate'), name='today_item_candidate'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayitem',
-            constraint=models.UniqueConstraint(condition=models.Q(('pursuit__isnull', False)), fields=('org', 'pursuit'), name='today_item_pursuit'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayitem',
-            constraint=models.CheckConstraint(condition=models.Q(('priority_score', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('urgency_points'), '+', models.F('value_points')), '+', models.F('stage_points')), '-', models.F('workload_penalty')))), name='today_item_score_adds_up'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayversion',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='today_version_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayversion',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='today_version_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='todayversion',
-            constraint=models.UniqueConstraint(fields=('org',), name='today_version_of_org'),
         ),
     ]

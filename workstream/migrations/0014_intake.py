@@ -41,6 +41,9 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='form_submission_row_security'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -67,6 +70,9 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='import_change_row_security'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -89,6 +95,10 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='import_row_row_security'),
+                    models.CheckConstraint(condition=models.Q(('outcome__in', ['pending', 'created', 'updated', 'unchanged', 'rejected', 'undone', 'kept'])), name='import_row_outcome'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -129,6 +139,16 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='import_run_row_security'),
+                    models.CheckConstraint(condition=models.Q(('kind__in', ['signals', 'contacts', 'clients'])), name='import_run_kind'),
+                    models.CheckConstraint(condition=models.Q(('mode__in', ['create', 'update', 'upsert'])), name='import_run_mode'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['uploaded', 'running', 'done', 'cancelled', 'undoing', 'undone'])), name='import_run_status'),
+                    models.CheckConstraint(condition=models.Q(('rows_total__gte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('created_count'), '+', models.F('updated_count')), '+', models.F('unchanged_count')), '+', models.F('rejected_count')))), name='import_run_counts'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('status__in', ['running', 'undoing'])), fields=['id'], name='import_run_to_do'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -161,6 +181,13 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='intake_reject_row_security'),
+                    models.CheckConstraint(condition=models.Q(('channel__in', ['rest', 'bulk', 'csv', 'form', 'email', 'webhook', 'hand'])), name='intake_reject_channel'),
+                    models.CheckConstraint(condition=models.Q(('sha256__regex', '^[0-9a-f]{64}$')), name='intake_reject_sha256'),
+                    models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='intake_reject_has_reason'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('status', 'open')), models.Q(('closed_at__isnull', False), ('status__in', ['replayed', 'discarded'])), _connector='OR'), name='intake_reject_closed_or_open'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -191,6 +218,16 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='intake_source_row_security'),
+                    models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='intake_source_has_name'),
+                    models.CheckConstraint(condition=models.Q(('token', ''), _negated=True), name='intake_source_has_token'),
+                    models.CheckConstraint(condition=models.Q(('kind__in', ['web_form', 'webhook', 'mail_hook', 'mailbox'])), name='intake_source_kind'),
+                    models.CheckConstraint(condition=models.Q(('source_type__in', ['email', 'web_form', 'api', 'ad', 'call', 'note', 'import', 'webhook'])), name='intake_source_type'),
+                ],
+                'indexes': [
+                    models.Index(condition=models.Q(('is_active', True), ('kind', 'mailbox')), fields=['polled_at'], name='intake_source_to_poll'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -210,6 +247,10 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='mail_message_row_security'),
+                    models.CheckConstraint(condition=models.Q(('message_id', ''), _negated=True), name='mail_message_has_id'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -228,6 +269,9 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='mail_thread_row_security'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -342,41 +386,13 @@ class Migration(migrations.Migration):
             model_name='importrun',
             index=models.Index(fields=['org', '-id'], name='import_run_list'),
         ),
-        migrations.AddIndex(
-            model_name='importrun',
-            index=models.Index(condition=models.Q(('status__in', ['running', 'undoing'])), fields=['id'], name='import_run_to_do'),
-        ),
-        migrations.AddConstraint(
-            model_name='importrun',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='import_run_row_security'),
-        ),
         migrations.AddConstraint(
             model_name='importrun',
             constraint=models.UniqueConstraint(fields=('org', 'id'), name='import_run_org_id'),
         ),
-        migrations.AddConstraint(
-            model_name='importrun',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['signals', 'contacts', 'clients'])), name='import_run_kind'),
-        ),
-        migrations.AddConstraint(
-            model_name='importrun',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', ['create', 'update', 'upsert'])), name='import_run_mode'),
-        ),
-        migrations.AddConstraint(
-            model_name='importrun',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['uploaded', 'running', 'done', 'cancelled', 'undoing', 'undone'])), name='import_run_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='importrun',
-            constraint=models.CheckConstraint(condition=models.Q(('rows_total__gte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('created_count'), '+', models.F('updated_count')), '+', models.F('unchanged_count')), '+', models.F('rejected_count')))), name='import_run_counts'),
-        ),
         migrations.AddIndex(
             model_name='importrow',
             index=models.Index(fields=['org', 'run', 'outcome', 'number'], name='import_row_by_outcome'),
-        ),
-        migrations.AddConstraint(
-            model_name='importrow',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='import_row_row_security'),
         ),
         migrations.AddConstraint(
             model_name='importrow',
@@ -390,10 +406,6 @@ class Migration(migrations.Migration):
             model_name='importrow',
             constraint=models.UniqueConstraint(fields=('org', 'run', 'number'), name='import_row_number'),
         ),
-        migrations.AddConstraint(
-            model_name='importrow',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['pending', 'created', 'updated', 'unchanged', 'rejected', 'undone', 'kept'])), name='import_row_outcome'),
-        ),
         migrations.AddIndex(
             model_name='importchange',
             index=models.Index(condition=models.Q(('undone_at__isnull', True)), fields=['org', 'run', 'model', 'item_id', 'id'], name='import_change_to_undo'),
@@ -404,23 +416,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='importchange',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='import_change_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='importchange',
             constraint=models.UniqueConstraint(fields=('org', 'id'), name='import_change_org_id'),
         ),
         migrations.AddConstraint(
             model_name='importchange',
             constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='run', name='import_change_run_same_org', to='workstream.ImportRun'),
-        ),
-        migrations.AddIndex(
-            model_name='intakesource',
-            index=models.Index(condition=models.Q(('is_active', True), ('kind', 'mailbox')), fields=['polled_at'], name='intake_source_to_poll'),
-        ),
-        migrations.AddConstraint(
-            model_name='intakesource',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='intake_source_row_security'),
         ),
         migrations.AddConstraint(
             model_name='intakesource',
@@ -434,22 +434,6 @@ class Migration(migrations.Migration):
             model_name='intakesource',
             constraint=models.UniqueConstraint(fields=('org', 'name'), name='intake_source_name'),
         ),
-        migrations.AddConstraint(
-            model_name='intakesource',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='intake_source_has_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='intakesource',
-            constraint=models.CheckConstraint(condition=models.Q(('token', ''), _negated=True), name='intake_source_has_token'),
-        ),
-        migrations.AddConstraint(
-            model_name='intakesource',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['web_form', 'webhook', 'mail_hook', 'mailbox'])), name='intake_source_kind'),
-        ),
-        migrations.AddConstraint(
-            model_name='intakesource',
-            constraint=models.CheckConstraint(condition=models.Q(('source_type__in', ['email', 'web_form', 'api', 'ad', 'call', 'note', 'import', 'webhook'])), name='intake_source_type'),
-        ),
         migrations.AddIndex(
             model_name='intakereject',
             index=models.Index(fields=['org', 'status', '-last_received_at', '-id'], name='intake_reject_queue'),
@@ -457,10 +441,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='intakereject',
             index=models.Index(fields=['org', 'channel', 'source', '-last_received_at'], name='intake_reject_of_source'),
-        ),
-        migrations.AddConstraint(
-            model_name='intakereject',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='intake_reject_row_security'),
         ),
         migrations.AddConstraint(
             model_name='intakereject',
@@ -478,29 +458,9 @@ class Migration(migrations.Migration):
             model_name='intakereject',
             constraint=models.UniqueConstraint(condition=models.Q(('status', 'open')), fields=('org', 'channel', 'source', 'sha256'), name='intake_reject_open_once', nulls_distinct=False),
         ),
-        migrations.AddConstraint(
-            model_name='intakereject',
-            constraint=models.CheckConstraint(condition=models.Q(('channel__in', ['rest', 'bulk', 'csv', 'form', 'email', 'webhook', 'hand'])), name='intake_reject_channel'),
-        ),
-        migrations.AddConstraint(
-            model_name='intakereject',
-            constraint=models.CheckConstraint(condition=models.Q(('sha256__regex', '^[0-9a-f]{64}$')), name='intake_reject_sha256'),
-        ),
-        migrations.AddConstraint(
-            model_name='intakereject',
-            constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='intake_reject_has_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='intakereject',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('status', 'open')), models.Q(('closed_at__isnull', False), ('status__in', ['replayed', 'discarded'])), _connector='OR'), name='intake_reject_closed_or_open'),
-        ),
         migrations.AddIndex(
             model_name='formsubmission',
             index=models.Index(fields=['org', 'source', '-received_at'], name='form_submission_of_source'),
-        ),
-        migrations.AddConstraint(
-            model_name='formsubmission',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='form_submission_row_security'),
         ),
         migrations.AddConstraint(
             model_name='formsubmission',
@@ -520,10 +480,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='mailthread',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='mail_thread_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='mailthread',
             constraint=models.UniqueConstraint(fields=('org', 'id'), name='mail_thread_org_id'),
         ),
         migrations.AddIndex(
@@ -533,10 +489,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='mailmessage',
             index=models.Index(condition=models.Q(('signal__isnull', False)), fields=['org', 'signal'], name='mail_message_of_signal'),
-        ),
-        migrations.AddConstraint(
-            model_name='mailmessage',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='mail_message_row_security'),
         ),
         migrations.AddConstraint(
             model_name='mailmessage',
@@ -553,9 +505,5 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='mailmessage',
             constraint=models.UniqueConstraint(fields=('org', 'message_id'), name='mail_message_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='mailmessage',
-            constraint=models.CheckConstraint(condition=models.Q(('message_id', ''), _negated=True), name='mail_message_has_id'),
         ),
     ]

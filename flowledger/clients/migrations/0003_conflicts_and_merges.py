@@ -47,6 +47,24 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='merge_record_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='merge_record_org_id'),
+                    models.CheckConstraint(condition=models.Q(('entity_type__in', ['contact', 'client'])), name='merge_record_entity_type'),
+                    models.CheckConstraint(condition=models.Q(('survivor_id', models.F('loser_id')), _negated=True), name='merge_record_two'),
+                    models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('choices'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_choices_object'),
+                    models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('survivor_before'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_survivor_before_object'),
+                    models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('loser_before'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_loser_before_object'),
+                    models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('survivor_after'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_survivor_after_object'),
+                    models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('moved'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_moved_object'),
+                    models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('left'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_left_object'),
+                    models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('undo_report'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_undo_report_object'),
+                    models.UniqueConstraint(condition=models.Q(('undone_at__isnull', True)), fields=('org', 'entity_type', 'loser_id'), name='merge_record_standing'),
+                ],
+                'indexes': [
+                    models.Index(fields=['org', '-merged_at', '-id'], name='merge_record_list'),
+                    models.Index(fields=['org', 'entity_type', 'survivor_id'], name='merge_record_of_survivor'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -72,6 +90,12 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'all_orgs',
                 'default_manager_name': 'all_orgs',
+                'constraints': [
+                    flowledger.tenancy.constraints.RowSecurity(column='org_id', name='merged_row_row_security'),
+                    models.UniqueConstraint(fields=('org', 'id'), name='merged_row_org_id'),
+                    flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='merge', name='merged_row_merge_same_org', to='clients.MergeRecord'),
+                    models.UniqueConstraint(fields=('org', 'merge', 'model', 'field', 'row_id'), name='merged_row_once'),
+                ],
             },
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
@@ -110,77 +134,5 @@ class Migration(migrations.Migration):
             managers=[
                 ('all_orgs', django.db.models.manager.Manager()),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='mergerecord',
-            index=models.Index(fields=['org', '-merged_at', '-id'], name='merge_record_list'),
-        ),
-        migrations.AddIndex(
-            model_name='mergerecord',
-            index=models.Index(fields=['org', 'entity_type', 'survivor_id'], name='merge_record_of_survivor'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='merge_record_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='merge_record_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=models.Q(('entity_type__in', ['contact', 'client'])), name='merge_record_entity_type'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=models.Q(('survivor_id', models.F('loser_id')), _negated=True), name='merge_record_two'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('choices'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_choices_object'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('survivor_before'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_survivor_before_object'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('loser_before'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_loser_before_object'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('survivor_after'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_survivor_after_object'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('moved'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_moved_object'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('left'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_left_object'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.CheckConstraint(condition=django.db.models.lookups.Exact(models.Func(models.F('undo_report'), function='jsonb_typeof', output_field=models.TextField()), models.Value('object')), name='merge_record_undo_report_object'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergerecord',
-            constraint=models.UniqueConstraint(condition=models.Q(('undone_at__isnull', True)), fields=('org', 'entity_type', 'loser_id'), name='merge_record_standing'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergedrow',
-            constraint=flowledger.tenancy.constraints.RowSecurity(column='org_id', name='merged_row_row_security'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergedrow',
-            constraint=models.UniqueConstraint(fields=('org', 'id'), name='merged_row_org_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergedrow',
-            constraint=flowledger.tenancy.constraints.OrgForeignKeyConstraint(field='merge', name='merged_row_merge_same_org', to='clients.MergeRecord'),
-        ),
-        migrations.AddConstraint(
-            model_name='mergedrow',
-            constraint=models.UniqueConstraint(fields=('org', 'merge', 'model', 'field', 'row_id'), name='merged_row_once'),
         ),
     ]
