@@ -33,7 +33,7 @@ class Module:
     def parts(self) -> tuple[str, ...]:
         return self.path.relative_to(CHECKOUT).with_suffix("").parts
 
-    @property
+    @cached_property
     def app(self) -> str:
         """`workstream`, `flowledger.tenancy`; `flowledger` for the project package's own files."""
         first, second, *_ = (*self.parts, "")
@@ -41,7 +41,7 @@ class Module:
             return f"{first}.{second}"
         return first
 
-    @property
+    @cached_property
     def room(self) -> str:
         """The app's module or package that holds the file: models, services, admin, …"""
         depth = self.app.count(".") + 1

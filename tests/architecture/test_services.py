@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ def service_modules() -> list[Module]:
     return list(rooms("services"))
 
 
+@cache
 def exported(app: str) -> set[str] | None:
     """What a services package offers; None where the app's services are one module."""
     for module in rooms("services"):
