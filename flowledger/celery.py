@@ -147,6 +147,52 @@ def schedule(tick_seconds: float) -> dict[str, dict[str, Any]]:
             "schedule": 10.0,
             "options": {"expires": 10.0},
         },
+        # A card is due ten seconds after its last change, a minute after the first.
+        "build-memory-cards": {
+            "task": "memory.tasks.build_cards",
+            "schedule": 5.0,
+            "options": {"expires": 5.0},
+        },
+        # Redactions and many new atoms make statistics due at once, a day does in any case.
+        "refresh-memory-terms": {
+            "task": "memory.tasks.refresh_memory_terms",
+            "schedule": crontab(),
+            "options": {"expires": 60.0},
+        },
+        "archive-due-atoms": {
+            "task": "memory.tasks.archive_due_atoms",
+            "schedule": crontab(minute="*/10"),
+            "options": {"expires": 600.0},
+        },
+        # Rules of kinds change seldom; what they change is archived or kept within the hour.
+        "renew-atom-expiries": {
+            "task": "memory.tasks.renew_atom_expiries",
+            "schedule": crontab(minute="*/5"),
+            "options": {"expires": 300.0},
+        },
+        # The second stage of redactions; it locks what it rewrites, table by table.
+        "rewrite-redacted-files": {
+            "task": "memory.tasks.rewrite_redacted_files",
+            "schedule": crontab(hour="3", minute="40"),
+            "options": {"expires": 3600.0},
+        },
+        "embed-new-atoms": {
+            "task": "memory.tasks.embed_new_atoms",
+            "schedule": 15.0,
+            "options": {"expires": 15.0},
+        },
+        # Older atoms, changed texts, and everything after a change of the model; goes on by itself until it is done.
+        "embed-missed-atoms": {
+            "task": "memory.tasks.embed_missed_atoms",
+            "schedule": crontab(minute="23"),
+            "options": {"expires": 1800.0},
+        },
+        # Captures nudge; this finds what was put off, and what a worker that died has left.
+        "read-with-model": {
+            "task": "memory.tasks.read_with_model",
+            "schedule": 10.0,
+            "options": {"expires": 10.0},
+        },
         # Starts nudge; this finds what a worker that died has left.
         "rescore-items": {
             "task": "spotlight.tasks.rescore_items",

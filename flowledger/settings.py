@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "flowledger.clients.apps.ClientsConfig",
     "workstream.apps.WorkstreamConfig",
     "spotlight.apps.SpotlightConfig",
+    "memory.apps.MemoryConfig",
 ]
 
 if not PRODUCTION and importlib.util.find_spec("django_migration_linter"):
@@ -334,6 +335,31 @@ SPECTACULAR_SETTINGS = {
     # Without the hook that names enums: choices stay where they are used, and equal ones cannot collide.
     "POSTPROCESSING_HOOKS": ["flowledger.api.schema.add_error_components"],
 }
+
+# --- memory ------------------------------------------------------------------------------------------------------
+
+# A language model that speaks OpenAI's chat completions, such as `https://llm.example.com/v1`; empty: none is asked.
+MEMORY_LLM_URL = env.str("MEMORY_LLM_URL", "")
+MEMORY_LLM_KEY = env.str("MEMORY_LLM_KEY", "")
+MEMORY_LLM_MODEL = env.str("MEMORY_LLM_MODEL", "")
+if MEMORY_LLM_URL and urlsplit(MEMORY_LLM_URL).scheme not in {"http", "https"}:
+    raise ImproperlyConfigured("MEMORY_LLM_URL is no address; give one such as https://llm.example.com/v1.")
+
+# Search by meaning, off unless one of these is set: an endpoint that speaks the embeddings API of OpenAI, with the
+# model's name and a key where it wants one; or the directory of a local sentence model, whose weights may have to have
+# a hash.
+MEMORY_EMBEDDINGS_URL = env.str("MEMORY_EMBEDDINGS_URL", "")
+MEMORY_EMBEDDINGS_KEY = env.str("MEMORY_EMBEDDINGS_KEY", "")
+MEMORY_EMBEDDINGS_MODEL = env.str("MEMORY_EMBEDDINGS_MODEL", "")
+MEMORY_EMBEDDINGS_PATH = env.str("MEMORY_EMBEDDINGS_PATH", "")
+MEMORY_EMBEDDINGS_SHA256 = env.str("MEMORY_EMBEDDINGS_SHA256", "")
+
+# How many days backups are kept: by then the last one is gone that held what was redacted.
+MEMORY_BACKUP_DAYS = env.int("MEMORY_BACKUP_DAYS", 35)
+# Larger tables are not rewritten by the nightly task, which locks them; see `manage.py memory rewrite`.
+MEMORY_REWRITE_MOST_BYTES = env.int("MEMORY_REWRITE_MOST_BYTES", 1_073_741_824)
+if MEMORY_BACKUP_DAYS < 0 or MEMORY_REWRITE_MOST_BYTES < 0:
+    raise ImproperlyConfigured("MEMORY_BACKUP_DAYS and MEMORY_REWRITE_MOST_BYTES are numbers from 0 on.")
 
 # --- metrics -----------------------------------------------------------------------------------------------------
 

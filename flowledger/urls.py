@@ -20,6 +20,7 @@ api_patterns: list[Any] = [
     path("", include("flowledger.clients.api.urls")),
     path("", include("workstream.api.urls")),
     path("", include("spotlight.api.urls")),
+    path("", include("memory.api.urls")),
     path("docs", docs.redoc, name="redoc"),
     re_path(r"^.*$", not_found),
 ]

@@ -14,7 +14,7 @@ from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.scope import org_scope, system_scope
 from flowledger.tenancy.usecases import use_case
 
-API_KEY_RESOURCES = ("signals", "workstream", "clients", "outbox")
+API_KEY_RESOURCES = ("signals", "workstream", "clients", "memory", "outbox")
 API_KEY_SCOPES = tuple(f"{resource}:{action}" for resource in API_KEY_RESOURCES for action in ("read", "write"))
 
 

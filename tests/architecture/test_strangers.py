@@ -17,6 +17,7 @@ from tests.architecture import (
     endpoints,
     import_endpoints,
     intake_endpoints,
+    memory_endpoints,
     merge_endpoints,
     pipeline_endpoints,
     source_endpoints,
@@ -32,6 +33,7 @@ TABLES = (
     import_endpoints,
     merge_endpoints,
     spotlight_endpoints,
+    memory_endpoints,
 )
 ENDPOINTS = [*endpoints.ENDPOINTS, *(row for table in TABLES for row in table.ENDPOINTS)]
 for table in TABLES:

@@ -33,6 +33,7 @@ INVERTED = {"gin", "brin"}
 SEARCHED = {
     *("workstream_signal", "workstream_candidate", "workstream_pursuit", "workstream_todayitem"),
     *("clients_client", "clients_contact", "clients_identitykey"),
+    *("memory_atom", "memory_atomlink", "memory_termstat", "memory_memoryledger"),
 }
 
 
