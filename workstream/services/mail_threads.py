@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from flowledger.clients.merge_graph import references_to
 from flowledger.tenancy.models import Organization
 from workstream.models.mail import MailMessage, MailThread
 from workstream.sql.mail_threads import lock_threads
@@ -52,6 +53,20 @@ def _one_thread(org: Organization, thread_ids: Sequence[int], subject: str) -> i
         return thread.pk
     first, *others = thread_ids
     if others:
-        MailMessage.objects.for_org(org).filter(thread__in=others).update(thread_id=first)
-        MailThread.objects.for_org(org).filter(pk__in=others).delete()
+        _move_all(org, others, to=first)
     return first
+
+
+def _move_all(org: Organization, thread_ids: Sequence[int], *, to: int) -> None:
+    """Let everything that names these threads name another, messages and what is remembered of them, and delete them.
+
+    Whoever is about to name one of them waits for that, and finds it gone. A row whose twin names the other already
+    goes with its thread.
+    """
+    rows = MailThread.objects.for_org(org).filter(pk__in=thread_ids)
+    list(rows.order_by("pk").select_for_update().values_list("pk"))
+    for reference in references_to(MailThread):
+        for thread_id in thread_ids:
+            twins = reference.colliding(org, loser=thread_id, survivor=to).values_list("pk", flat=True)
+            reference.naming(org, thread_id).exclude(pk__in=list(twins)).update(**{reference.field_name: to})
+    rows.delete()
