@@ -1,0 +1,1 @@
+"""What a memory card says, made from atoms: pure."""
