@@ -43,7 +43,8 @@ def page_of(item):
 
 
 def panel_of(client, item):
-    found = [each.content for each in client.get(page_of(item)).context["registered_panels"]]
+    panels = client.get(page_of(item)).context["registered_panels"]
+    found = [each.content for each in panels if each.template == "spotlight/score_panel.html"]
     return found[0] if found else None
 
 

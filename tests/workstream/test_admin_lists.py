@@ -41,7 +41,7 @@ QUERIES = {
 OF_EVERY_PAGE = re.compile(
     r'^SELECT "tenancy_membership"'
     r'|^SELECT COUNT\(\*\) AS "__count" FROM "workstream_notification"'
-    r'|^SELECT COUNT\(\*\) FROM \(SELECT "(clients_identityconflict|spotlight_routedsignal)"'
+    r'|^SELECT COUNT\(\*\) FROM \(SELECT "(clients_identityconflict|spotlight_routedsignal|memory_atomconflict)"'
     r'|FROM "(django_session|auth_permission)"'
     r'|FROM "tenancy_user" WHERE "tenancy_user"."id" = \d+ LIMIT'
 )

@@ -15,6 +15,7 @@ from unfold.decorators import display
 from flowledger.backoffice.forms import OrgModelForm
 from flowledger.backoffice.navigation import Group, Menu
 from flowledger.backoffice.org_admin import OrgTabularInline, ReadOnlyOrgAdmin
+from flowledger.backoffice.panels import panels_of
 from flowledger.backoffice.requests import actor_of, org_of
 from flowledger.backoffice.transition_admin import TransitionAdmin, TransitionButton
 from flowledger.clients import normalising, services
@@ -97,6 +98,11 @@ def written(form: Any, known: Collection[str], *, change: bool) -> dict[str, Any
 
 class DirectoryAdmin(MergingAdmin):
     """What the pages of clients and contacts have in common: word search, merging, deletion decided by the use case."""
+
+    change_form_template = "clients/directory.html"
+
+    def panels(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        return {"registered_panels": panels_of(request, obj)}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, term: str) -> tuple[QuerySet[Any], bool]:
         return queryset.search(term), False
