@@ -201,7 +201,8 @@ class TestStragglers:
         with org_scope(org):
             Candidate.objects.for_org(org).filter(pk=late).delete()
         # The tally of candidates only grows, by one and by minus one.
-        assert moved_tables(before, contents(org)) <= {"workstream_itemtally", "workstream_slaclock"}
+        moved = {table for table in moved_tables(before, contents(org)) if not table.startswith("memory_")}
+        assert moved <= {"workstream_itemtally", "workstream_slaclock"}
 
     def test_a_merge_waits_for_nobody_who_only_refers(self, org: Organization) -> None:
         """A reference under way holds the loser's key, which a merge does not take: they cannot wait for each other."""

@@ -16,7 +16,7 @@ from django.db.models import Count, Q
 from flowledger.clients import services as clients
 from flowledger.clients.models import Client, Contact, IdentityConflict, IdentityKey
 from flowledger.clients.services import ClientRow, ContactRow
-from flowledger.clients.services.deletion import lock_to_delete
+from flowledger.clients.services.deletion import delete_what_goes_with, goes_with, lock_to_delete
 from flowledger.clients.services.written import WrittenRow, from_json, label_of, state_of
 from flowledger.tenancy.actors import Actor, Origin
 from flowledger.tenancy.models import Organization
@@ -123,9 +123,7 @@ def _undo_signals(run: ImportRun, ids: Sequence[int]) -> dict[int, str]:
     for pk, used in _uses(run, Signal, ids).items():
         reasons.setdefault(pk, f"It is named by {used}.")
     going = [signal.pk for signal in signals if signal.pk not in reasons]
-    for relation in _references(Signal):
-        if _goes_with(relation.related_model, Signal):
-            _rows_naming(run, relation, going).delete()
+    delete_what_goes_with(run.org_id, Signal, going)
     sql.delete_signals(org_id=run.org_id, signal_ids=going)
     return reasons
 
@@ -168,6 +166,7 @@ def _undo_creations(
         IdentityKey.objects.for_org(run.org_id).filter(**{f"{name}__in": going}).delete()
         pairs = Q(**{f"{name}__in": going}) | Q(**{f"other_{name}__in": going})
         IdentityConflict.objects.for_org(run.org_id).filter(pairs).delete()
+        delete_what_goes_with(run.org_id, model, going)
         rows.filter(pk__in=going).delete()
     return reasons
 
@@ -264,7 +263,7 @@ def _uses(run: ImportRun, model: type[models.Model], ids: Sequence[int]) -> dict
     counts: dict[int, list[str]] = {}
     for relation in _references(model):
         other: Any = relation.related_model
-        if label_of(other) in _PARTS[label_of(model)] or _goes_with(other, model):
+        if label_of(other) in _PARTS[label_of(model)] or goes_with(other, model):
             continue
         rows = _rows_naming(run, relation, ids).order_by()
         for pk, number in rows.values_list(relation.field.attname).annotate(number=Count("pk")):
@@ -276,10 +275,6 @@ def _uses(run: ImportRun, model: type[models.Model], ids: Sequence[int]) -> dict
 def _references(model: type[models.Model]) -> list[Any]:
     """The foreign keys to a model, hidden ones too."""
     return [each for each in model._meta.get_fields(include_hidden=True) if isinstance(each, models.ManyToOneRel)]
-
-
-def _goes_with(other: Any, model: type[models.Model]) -> bool:
-    return label_of(model) in getattr(other, "goes_with", ())
 
 
 def _rows_naming(run: ImportRun, relation: Any, ids: Sequence[int]) -> Any:

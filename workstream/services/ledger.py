@@ -22,6 +22,7 @@ from flowledger.tenancy.models import Organization
 from workstream import clocks, events
 from workstream.hindsight import Hindsight
 from workstream.intake.fields import SignalFields
+from workstream.intake.sealed_keys import with_sealed
 from workstream.models import Signal, SignalDelivery, SignalPayload
 from workstream.models.intake import IntakeSource
 from workstream.models.sla import SlaClock, SlaMetric
@@ -127,8 +128,11 @@ def _known(org: Organization, entries: Sequence[Entry]) -> dict[str, Entered]:
     keys = sorted({key for entry in entries if (key := entry.fields.natural_key) is not None})
     if not keys:
         return {}
-    rows = Signal.objects.for_org(org).filter(dedupe_key__in=keys)
-    return {key: Entered(*found) for key, *found in rows.values_list("dedupe_key", "pk", "contact_id", "client_id")}
+    # Also those whose sender was erased: what comes again then must not bring anything back.
+    forms = with_sealed(org.pk, keys)
+    rows = Signal.objects.for_org(org).filter(dedupe_key__in=list(forms))
+    found = rows.values_list("dedupe_key", "pk", "contact_id", "client_id")
+    return {forms[form]: Entered(*names) for form, *names in found}
 
 
 def _identities(org: Organization, asked: Sequence[SignalFields], actor: Actor, at: datetime) -> list[ResolvedIdentity]:

@@ -15,6 +15,7 @@ from flowledger.tenancy.usecases import use_case
 from workstream.intake.fields import EARLIEST_YEAR, FieldErrors, SignalFields, read_parsed_fields
 from workstream.intake.mail_headers import header_text, people, sent_at
 from workstream.intake.mail_reading import NoMessage, ReadMail, parse_message, read_mail
+from workstream.intake.sealed_keys import SEALED, with_sealed
 from workstream.models.intake import IntakeSource
 from workstream.models.signals import Channel, Signal, SignalPayload, SourceType
 from workstream.services.mail_threads import place_message
@@ -73,7 +74,7 @@ def receive_mail(
     (outcome,) = receive_signals(
         org=org, items=[item], channel=Channel.EMAIL, source=source, sender=sender, actor=actor, at=at
     )
-    if mail is not None and outcome.signal_id is not None:
+    if mail is not None and outcome.signal_id is not None and not _is_erased(org, outcome):
         place_message(
             org=org,
             message_id=mail.key,
@@ -123,7 +124,14 @@ def is_known_mail(*, org: Organization, source: IntakeSource, raw: bytes) -> boo
         fields = _fields(org, mail, raw, source_type=source.source_type, at=mail.sent_at)
     except (NoMessage, FieldErrors):
         return False
-    return bool(Signal.objects.for_org(org).filter(dedupe_key=fields.natural_key).exists())
+    forms = with_sealed(org.pk, [fields.natural_key] if fields.natural_key else [])
+    return bool(Signal.objects.for_org(org).filter(dedupe_key__in=list(forms)).exists())
+
+
+def _is_erased(org: Organization, outcome: Outcome) -> bool:
+    """Whether this is a repeat of a message whose sender was erased: its place in a conversation is gone for good."""
+    rows = Signal.objects.for_org(org).filter(pk=outcome.signal_id, dedupe_key__startswith=SEALED)
+    return outcome.status == "repeated" and bool(rows.exists())
 
 
 def _own_domains(source: IntakeSource | None) -> list[str]:
@@ -150,7 +158,8 @@ def _reference(org: Organization, mail: ReadMail, raw: bytes, source_type: str) 
     """
     rows = SignalPayload.objects.for_org(org).filter(signal__dedupe_key=f"{source_type}:{mail.message_id}")
     known = rows.values_list("body", flat=True).order_by("pk").first()
-    if known is None or bytes(known) == raw or _is_same(bytes(known), raw):
+    # An empty one was redacted: which message it was is not known any more, and it must not come back.
+    if not known or bytes(known) == raw or _is_same(bytes(known), raw):
         return mail.message_id
     stamp = mail.sent_at.isoformat() if mail.sent_at is not None else mail.fields.get("contact_email", "")
     return f"{mail.message_id[:_SHARED_ID]}#{stamp}"[:250]

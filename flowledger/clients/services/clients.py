@@ -10,7 +10,7 @@ from flowledger.clients import normalising
 from flowledger.clients.events import ClientUpdated
 from flowledger.clients.identity import Key, KeyType
 from flowledger.clients.models import Client, Contact, SizeBand
-from flowledger.clients.services.deletion import lock_to_delete, refuse_used
+from flowledger.clients.services.deletion import delete_what_goes_with, lock_to_delete, refuse_used
 from flowledger.clients.services.fields import normal_domain, only_known, refuse, require_object
 from flowledger.clients.services.keys import claim_keys, lock_for_change
 from flowledger.clients.services.survivors import require_standing
@@ -81,8 +81,9 @@ def delete_client(*, org: Organization, client_id: int, actor: Actor, at: dateti
     if pks != list(contacts.values_list("pk", flat=True)):
         raise Conflict("The people of this client changed just now; look at them and delete the client again.")
     refuse_used(org=org, clients=[client_id], contacts=pks, kind="client")
-    # First of all by hand: Django orders the deletes of a nullable reference by deferring its constraint, ours is not.
+    delete_what_goes_with(org.pk, Contact, pks)
     Contact.objects.for_org(org).filter(pk__in=pks).delete()
+    delete_what_goes_with(org.pk, Client, [client.pk])
     client.delete()
 
 

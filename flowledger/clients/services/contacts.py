@@ -10,7 +10,7 @@ from flowledger.clients import normalising
 from flowledger.clients.events import ContactUpdated
 from flowledger.clients.identity import Key, KeyType
 from flowledger.clients.models import Contact
-from flowledger.clients.services.deletion import lock_to_delete, refuse_used
+from flowledger.clients.services.deletion import delete_what_goes_with, lock_to_delete, refuse_used
 from flowledger.clients.services.fields import normal_email, normal_phone, only_known, refuse, require_object
 from flowledger.clients.services.keys import claim_keys, lock_for_change
 from flowledger.clients.services.survivors import require_standing
@@ -74,6 +74,7 @@ def delete_contact(*, org: Organization, contact_id: int, actor: Actor, at: date
     contact: Contact = rows.fetch(contact_id)
     require_standing(contact)
     refuse_used(org=org, clients=[], contacts=[contact_id], kind="contact")
+    delete_what_goes_with(org.pk, Contact, [contact.pk])
     contact.delete()
 
 

@@ -26,6 +26,7 @@ from flowledger.clients.services.contacts import email_keys, phone_keys
 from flowledger.clients.services.keys import restore_keys
 from flowledger.clients.services.merge_fields import MERGE_FIELDS, as_json, from_json
 from flowledger.clients.services.merging import MODELS, SETTLED, lock_two
+from flowledger.clients.services.people import ERASED_STATE
 from flowledger.clients.sql import merging as sql
 from flowledger.errors import Conflict
 from flowledger.tenancy.actors import Actor
@@ -87,8 +88,8 @@ def undo_merge(*, org: Organization, merge_id: int, kind: str | None = None, act
     and still names the loser again, unless it was made to name somebody else; a field of the survivor that was changed
     since stays; what came to the survivor since stays with it. All that is listed in the report, which is kept with
     the merge. `kind` (contact or client) refuses merges of the other kind. Raises NotFound, PermissionRefused,
-    Conflict when it was undone already, while a later merge with this survivor stands, and when the loser could not
-    stand on its own because its only address is another contact's now.
+    Conflict when it was undone already or the person was erased, while a later merge with this survivor stands, and
+    when the loser could not stand on its own because its only address is another contact's now.
     """
     authorize(actor, "merge")
     records = MergeRecord.objects.for_org(org)
@@ -97,6 +98,8 @@ def undo_merge(*, org: Organization, merge_id: int, kind: str | None = None, act
     model = MODELS[merged]
     if record.undone_at is not None:
         raise Conflict("This merge was undone already.", undone_at=record.undone_at.isoformat())
+    if record.survivor_before == ERASED_STATE:
+        raise Conflict("This merge cannot be undone any more: the person was erased.")
     rows = lock_two(model, org=org, ids=(record.survivor_id, record.loser_id))
     found = {row.pk: row for row in rows.filter(pk__in=(record.survivor_id, record.loser_id)).order_by("pk")}
     _require_latest(org, record)
