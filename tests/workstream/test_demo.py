@@ -144,7 +144,7 @@ class TestDemo:
         ]
         assert steps[0].happened == "8 signals from demo_signals.csv, 1 repeated deliveries recognised"
         untimed = {step.name for step in steps if step.seconds is None}
-        assert untimed == {"identity", "score", "memory card", "email"}
+        assert untimed == {"identity", "score", "email"}
         pursuit = Pursuit.all_orgs.get(org=org)
         assert (pursuit.stage, pursuit.client.name, pursuit.owner) == ("won", "Harrowmill Beverages", rep.user)
         assert pursuit.candidate.signals.count() == 3

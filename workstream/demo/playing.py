@@ -24,6 +24,7 @@ from flowledger.tenancy.actors import Actor
 from flowledger.tenancy.models import Organization, User
 from flowledger.tenancy.scope import org_scope
 from workstream import services
+from workstream.demo import furnishing
 from workstream.machines import CandidateStatus, PursuitStage
 from workstream.models import Candidate, ChecklistItem, Engagement, Proposal, Pursuit, Signal, Task
 from workstream.models.activities import ActivityKind, Direction
@@ -115,8 +116,13 @@ class _Performance:
         _, seconds = self._timed(lambda: self._win(pursuit))
         yield Step("won", seconds, "gate passed: red checklist complete")
         yield self._handlers("win", lambda: self._engagement_line(pursuit))
-        yield Step("memory card", None, "not yet: relationship memory is a later release")
+        card, seconds = self._timed(lambda: self._told(pursuit))
+        yield Step("memory card", seconds, card)
         yield Step("email", None, self._emails())
+
+    def _told(self, pursuit: Pursuit) -> str:
+        """What the apps above make of the deal."""
+        return furnishing.told(org=self.org, pursuit_id=pursuit.pk, actor=self.rep, at=self.clock())
 
     def _timed(self, act: Callable[[], Any]) -> tuple[Any, float]:
         started = time.perf_counter()
