@@ -16,7 +16,7 @@ from django.db.models import Count, Q
 from flowledger.clients import services as clients
 from flowledger.clients.models import Client, Contact, IdentityConflict, IdentityKey
 from flowledger.clients.services import ClientRow, ContactRow
-from flowledger.clients.services.deletion import delete_what_goes_with, goes_with, lock_to_delete
+from flowledger.clients.services.deletion import delete_what_goes_with, goes_with, lock_to_delete, references_to
 from flowledger.clients.services.written import WrittenRow, from_json, label_of, state_of
 from flowledger.tenancy.actors import Actor, Origin
 from flowledger.tenancy.models import Organization
@@ -261,7 +261,7 @@ def _write_back(
 def _uses(run: ImportRun, model: type[models.Model], ids: Sequence[int]) -> dict[int, str]:
     """In words and by record: how many rows of which kinds refer to it, parts of its own left out."""
     counts: dict[int, list[str]] = {}
-    for relation in _references(model):
+    for relation in references_to(model):
         other: Any = relation.related_model
         if label_of(other) in _PARTS[label_of(model)] or goes_with(other, model):
             continue
@@ -270,11 +270,6 @@ def _uses(run: ImportRun, model: type[models.Model], ids: Sequence[int]) -> dict
             kind = other._meta.verbose_name if number == 1 else other._meta.verbose_name_plural
             counts.setdefault(pk, []).append(f"{number:,} {kind}")
     return {pk: ", ".join(listed) for pk, listed in counts.items()}
-
-
-def _references(model: type[models.Model]) -> list[Any]:
-    """The foreign keys to a model, hidden ones too."""
-    return [each for each in model._meta.get_fields(include_hidden=True) if isinstance(each, models.ManyToOneRel)]
 
 
 def _rows_naming(run: ImportRun, relation: Any, ids: Sequence[int]) -> Any:

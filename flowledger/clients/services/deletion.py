@@ -25,6 +25,11 @@ def lock_to_delete(*, org: Organization, clients: Sequence[int], contacts: Seque
         list(model.objects.for_org(org).filter(pk__in=pks).select_for_update().order_by("pk").values_list("pk"))
 
 
+def references_to(model: type[models.Model]) -> list[Any]:
+    """The foreign keys to a model, hidden ones too."""
+    return [each for each in model._meta.get_fields(include_hidden=True) if isinstance(each, models.ManyToOneRel)]
+
+
 def goes_with(other: Any, model: type[models.Model]) -> bool:
     """Whether rows of a model are nothing but part of what they name, as it says: `goes_with = frozenset({…})`."""
     return model._meta.label_lower in getattr(other, "goes_with", ())
@@ -35,8 +40,8 @@ def delete_what_goes_with(org_id: int, model: type[models.Model], pks: Sequence[
 
     By hand: Django orders the deletes of a nullable reference by deferring its constraint, ours is not deferred.
     """
-    for relation in model._meta.get_fields(include_hidden=True):
-        if isinstance(relation, models.ManyToOneRel) and goes_with(relation.related_model, model):
+    for relation in references_to(model):
+        if goes_with(relation.related_model, model):
             rows: Any = relation.related_model._default_manager
             rows.filter(org=org_id, **{f"{relation.field.attname}__in": pks}).delete()
 
