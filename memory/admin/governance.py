@@ -21,7 +21,7 @@ from flowledger.tenancy.actors import Role
 from memory import services
 from memory.admin.atoms import about
 from memory.models import ENTITY_MODELS, LegalHold, Redaction
-from memory.services.holds import MOST_REASON
+from memory.services.reasons import MOST_REASON
 from workstream.admin.columns import ago, badge
 
 TARGET_LOOKS = {target.value: "danger" if target == Redaction.Target.PERSON else "" for target in Redaction.Target}

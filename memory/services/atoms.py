@@ -22,6 +22,7 @@ from memory.rules import KINDS
 from memory.services.cards import drop_cards, mark_cards
 from memory.services.holds import require_entity, require_unheld
 from memory.services.ledger import held_ledger
+from memory.services.reasons import fault_of
 from memory.services.versions import CHANGE, ERROR, Amendment, amend_atoms
 from memory.services.writing import Draft, write_atoms
 from memory.sql.cards import linked_to
@@ -30,7 +31,6 @@ from workstream.machines import require_legal
 MOST_TEXT = 5_000
 MOST_TAGS = 20
 LONGEST_TAG = 50
-MOST_REASON = 500
 # Clocks of callers may be a little ahead.
 _AHEAD = timedelta(minutes=5)
 _GONE = "This atom was redacted: what it said is gone for good."
@@ -140,10 +140,8 @@ def correct_atom(
     wrong = _wrong_text(text) | _wrong_amendment(atom, because, valid_from, valid_until, at)
     if text == atom.content and "content" not in wrong:
         wrong["content"] = ["This is what it says already."]
-    if not said:
-        wrong["reason"] = ["Say why it is changed."]
-    elif len(said) > MOST_REASON:
-        wrong["reason"] = [f"Say it in at most {MOST_REASON} characters."]
+    if sentence := fault_of(said, missing="Say why it is changed."):
+        wrong["reason"] = [sentence]
     _refuse(wrong)
     amendment = Amendment(
         atom=atom,

@@ -30,7 +30,8 @@ from memory.models import (
     MemoryCard,
     Redaction,
 )
-from memory.services.redaction import DryRun, add_larger, checked_reason, linked_atoms, reach_of, remove, take_out
+from memory.services.reasons import checked_reason
+from memory.services.redaction import NO_REASON, DryRun, add_larger, linked_atoms, reach_of, remove, take_out
 from workstream.models import Signal
 
 Seeds = dict[tuple[str, int], None]
@@ -114,7 +115,7 @@ def erase_person(
     without a reason, and Conflict for a tombstone, under a legal hold, or when others keep writing meanwhile.
     """
     authorize(actor, "erase_person")
-    said = checked_reason(reason)
+    said = checked_reason(reason, missing=NO_REASON)
     contact: Contact = Contact.objects.for_org(org).fetch(contact_id)
     require_standing(contact)
     if dry_run:

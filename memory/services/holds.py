@@ -14,9 +14,8 @@ from flowledger.tenancy.permissions import authorize
 from flowledger.tenancy.usecases import use_case
 from memory.models import ENTITY_MODELS, LegalHold
 from memory.services.ledger import ledger_of
+from memory.services.reasons import checked_reason
 from memory.sql import holds as sql
-
-MOST_REASON = 500
 
 
 @use_case
@@ -30,7 +29,7 @@ def place_hold(
     """
     authorize(actor, "hold_memory")
     require_entity(org, entity_type, entity_id)
-    said = _checked(reason)
+    said = checked_reason(reason, missing="Say why.")
     ledger_of(org)
     sql.take_ledger(org_id=org.pk)
     hold = LegalHold(org=org, **{f"{entity_type}_id": entity_id}, reason=said)
@@ -44,7 +43,7 @@ def release_hold(*, org: Organization, hold_id: int, reason: str, actor: Actor, 
     """End a hold: what it kept expires again. Raises NotFound, PermissionRefused, InvalidInput, Conflict."""
     hold: LegalHold = LegalHold.objects.for_org(org).locked().fetch(hold_id)
     authorize(actor, "hold_memory")
-    said = _checked(reason)
+    said = checked_reason(reason, missing="Say why.")
     if hold.released_at is not None:
         raise Conflict(f"This hold was released on {hold.released_at:%Y-%m-%d} already.")
     hold.release(reason=said, actor=actor, at=at)
@@ -73,13 +72,3 @@ def require_entity(org: Organization, entity_type: str, entity_id: int) -> None:
         raise InvalidInput(f"entity_type: {sentence}", fields={"entity_type": [sentence]})
     if not apps.get_model(label).objects.for_org(org).filter(pk=entity_id).exists():
         raise NotFound(f"There is no {entity_type} {entity_id} in this organisation.")
-
-
-def _checked(reason: str) -> str:
-    said = reason.strip()
-    sentence = "" if said else "Say why."
-    if len(said) > MOST_REASON:
-        sentence = f"Say it in at most {MOST_REASON} characters."
-    if sentence:
-        raise InvalidInput(sentence, fields={"reason": [sentence]})
-    return said

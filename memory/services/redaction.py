@@ -29,6 +29,7 @@ from memory.models import ENTITY_MODELS, Atom, AtomLink, AtomSource, AtomVersion
 from memory.services.cards import drop_cards, mark_cards
 from memory.services.holds import require_entity, require_unheld
 from memory.services.ledger import ledger_of, normalise
+from memory.services.reasons import checked_reason
 from memory.services.terms import forget_terms
 from memory.services.vectors import forget_vectors
 from memory.sql import redaction as sql
@@ -36,7 +37,7 @@ from memory.sql import redaction as sql
 # A shorter text stands in too many places by chance for its copies to be looked for.
 LEAST_COPY = 12
 MOST_ATOMS = 10_000
-MOST_REASON = 500
+NO_REASON = "Say why it has to go; do not repeat what it says."
 # How often a redaction begins anew because others wrote about the same things meanwhile.
 MOST_TRIES = 5
 
@@ -106,7 +107,7 @@ def redact(
     reason, and Conflict under a legal hold, for more than MOST_ATOMS atoms, or when others keep writing meanwhile.
     """
     authorize(actor, "redact_memory")
-    said = checked_reason(reason)
+    said = checked_reason(reason, missing=NO_REASON)
     atom_ids = _require(org, target)
     seeds = {target.source: None} if target.source else {target.entity: None} if target.entity else {}
     if dry_run:
@@ -197,17 +198,6 @@ def add_larger(total: Counts, more: Mapping[str, int]) -> None:
     """Add counts of rows that may be the same ones: which are is not told apart, and the larger number stands."""
     for table, number in more.items():
         total[table] = max(total.get(table, 0), number)
-
-
-def checked_reason(reason: str) -> str:
-    """The reason as it is kept. Raises InvalidInput without one, or for one that is too long."""
-    said = reason.strip()
-    sentence = "" if said else "Say why it has to go; do not repeat what it says."
-    if len(said) > MOST_REASON:
-        sentence = f"Say it in at most {MOST_REASON} characters."
-    if sentence:
-        raise InvalidInput(sentence, fields={"reason": [sentence]})
-    return said
 
 
 def _require(org: Organization, target: Target) -> list[int]:

@@ -12,7 +12,8 @@ from flowledger.api.fields import InstantField
 from flowledger.api.serializers import Body, OrgSerializer
 from memory.machines import AtomState
 from memory.models import ENTITY_MODELS, Atom, AtomVersion, Audience, Kind
-from memory.services.atoms import LONGEST_TAG, MOST_REASON, MOST_TAGS, MOST_TEXT
+from memory.services.atoms import LONGEST_TAG, MOST_TAGS, MOST_TEXT
+from memory.services.reasons import MOST_REASON
 
 ENTITY_TYPES = tuple(ENTITY_MODELS)
 

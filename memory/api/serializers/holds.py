@@ -8,7 +8,7 @@ from flowledger.api.converters import MAX_ID
 from flowledger.api.serializers import Body, OrgSerializer
 from memory.api.serializers.atoms import ENTITY_TYPES
 from memory.models import LegalHold
-from memory.services.holds import MOST_REASON
+from memory.services.reasons import MOST_REASON
 
 
 class LegalHoldSerializer(OrgSerializer):
