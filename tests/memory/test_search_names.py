@@ -8,7 +8,9 @@ import pytest
 
 from flowledger.clients.models import Client
 from flowledger.tenancy.scope import org_scope
+from memory.search.ranking import NAMED
 from memory.services.entity_names import entities_named_in
+from memory.sql.search_functions import NAMED_WORTH
 from tests.factories import ClientFactory, ContactFactory, IdentityKeyFactory, OrganizationFactory
 
 pytestmark = pytest.mark.django_db
@@ -77,3 +79,8 @@ def test_names_next_door_are_not_known(org):
     ClientFactory(org=OrganizationFactory(), name="Hartmann Logistik")
 
     assert named(org, "What does Hartmann Logistik want?") == set()
+
+
+def test_candidates_are_chosen_with_the_worth_that_ranks_them():
+    """The function in the database has it by migration; whoever changes one changes the other."""
+    assert NAMED_WORTH == NAMED
