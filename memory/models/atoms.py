@@ -22,8 +22,6 @@ from memory.machines import AtomState, ConflictStatus
 from memory.models.entities import ENTITY_MODELS, GOES_WITH, EntityRow, once_an_entity, one_entity
 from memory.querysets import AtomQuerySet
 
-STANDING = [AtomState.ACTIVE, AtomState.SUPERSEDED, AtomState.ARCHIVED]
-
 
 class Kind(models.TextChoices):
     """What an atom is; the registry says what each kind is worth and for how long."""

@@ -16,11 +16,6 @@ MOST_PASSAGES = 2
 MOST_HIGHLIGHTS = 40
 
 
-def folded_words(text: str) -> set[str]:
-    """The words of a text as `passages_of` asks for them."""
-    return {fold(word) for word in WORD.findall(text)}
-
-
 def passages_of(text: str, is_asked: Callable[[str], bool]) -> tuple[Passage, ...]:
     """The best pieces in the order of the text; its beginning when no word of it was asked for."""
     spans = [match.span() for match in WORD.finditer(text) if is_asked(fold(match.group()))]

@@ -40,9 +40,6 @@ from workstream.services.erasing import NOTHING_SHA256
 from workstream.services.today import refresh_today
 from workstream.sql import erasing as sql
 
-# A shorter text stands in too many places by chance for its copies to be looked for.
-LEAST_COPY = 12
-
 
 @dataclass(frozen=True)
 class Statements:
